@@ -1,0 +1,223 @@
+"""Artifact: what a training job hands to serving, as bytes that prove themselves.
+
+    model.onnx     windows [B, T, C], profile [B, 3, C]  ->  error [B], settled_error [B], channel_error [B, C]
+    full.onnx      the same inputs                       ->  reconstruction [B, T, C] (raw units less the origin),
+                                                             embedding [B, K]
+    manifest.json  the facts, canonical JSON, with the sha256 of every other file and of itself
+    profiles.npz   centre, scale and error unit of each known series, and the fleet's
+    golden.npz     windows with the outputs that a loaded model must reproduce
+
+A byte that differs anywhere is refused by name. `registry.py` touches the files; nothing here does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from streamae.errors import ArtifactError
+
+CONTRACT = 1
+FILES = ("model.onnx", "full.onnx", "profiles.npz", "golden.npz")
+MANIFEST = "manifest.json"
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """House rules of everything that is written to be read again: frozen, by name, nothing unknown."""
+
+
+class WindowSpec(Facts, frozen=True, kw_only=True):
+    """Which ticks make a window: `length` consecutive ones, a new window every `stride`, each `cadence_ms` long."""
+
+    length: int
+    stride: int
+    cadence_ms: int
+
+    def __post_init__(self) -> None:
+        if self.cadence_ms < 1:
+            raise ValueError(f"cadence must be at least 1 ms, not {self.cadence_ms}")
+        if self.length < 2:
+            raise ValueError(f"length must be at least 2 ticks, not {self.length}")
+        if not 1 <= self.stride <= self.length:
+            raise ValueError(
+                f"stride must be from 1 to length ({self.length}), not {self.stride}: "
+                "with a longer stride some readings would lie in no window"
+            )
+
+    @property
+    def length_ms(self) -> int:
+        """Duration of a window."""
+        return self.length * self.cadence_ms
+
+
+class Channel(Facts, frozen=True, kw_only=True):
+    """One measured quantity; `origin` is subtracted in float64 before values become float32.
+
+    A channel that is not `scored` is context: an input that conditions the model but has no error of its own.
+    """
+
+    name: str
+    origin: float = 0.0
+    scored: bool = True
+
+
+class Threshold(Facts, frozen=True, kw_only=True):
+    """The errors above which a window is anomalous: of `error` (fires) and of `settled_error` (confirms)."""
+
+    error: float
+    settled: float
+
+
+class Span(Facts, frozen=True, kw_only=True):
+    """Event times [start, end), in ms since the epoch."""
+
+    start: int
+    end: int
+
+
+class Parity(Facts, frozen=True, kw_only=True):
+    """Proof that the exported graph does what the network does, at one batch size."""
+
+    batch: int
+    relative_difference: float
+    threshold_flips: int
+
+
+class Manifest(Facts, frozen=True, kw_only=True):
+    """The facts of an artifact."""
+
+    contract: int = CONTRACT
+    name: str
+    version: str = ""  # given by the registry
+    parent: str | None = None
+    autoencoder: str
+    channels: tuple[Channel, ...]
+    window: WindowSpec
+    settled_smoothing: int = 1  # windows over which the settled score is averaged
+    threshold: Threshold
+    thresholds: dict[str, Threshold] = {}  # of the series that have their own
+    budget_per_week: float  # false episodes per series and week that the thresholds were calibrated for
+    spans: dict[str, Span]  # fit, calibrate, judge
+    parity: tuple[Parity, ...]
+    report: dict[str, Any] = {}
+    files: dict[str, str] = {}  # sha256 of each file
+    digest: str = ""  # sha256 of this manifest with an empty digest
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Centre, scale and error unit of each channel, per series; row 0 is the fleet's, for a series that is unknown.
+
+    Shapes: S known series, C channels; `table` is float32 [S + 1, 3, C], `series` names rows 1 to S.
+    """
+
+    series: tuple[str, ...]
+    table: NDArray[np.float32]
+
+    def rows(self, names: Sequence[str]) -> NDArray[np.float32]:
+        """The profile of each named series: [len(names), 3, C]."""
+        index = {name: row for row, name in enumerate(self.series, start=1)}
+        return self.table[[index.get(name, 0) for name in names]]
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Windows and the errors that the graph gave for them when it was exported (on CPU)."""
+
+    windows: NDArray[np.float32]  # [B, T, C]
+    profile: NDArray[np.float32]  # [B, 3, C]
+    error: NDArray[np.float32]  # [B]
+    settled_error: NDArray[np.float32]  # [B]
+    channel_error: NDArray[np.float32]  # [B, C]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One immutable version of a model, in memory."""
+
+    manifest: Manifest
+    model: bytes
+    full: bytes
+    profiles: Profiles
+    golden: Golden
+
+    def encode(self) -> dict[str, bytes]:
+        """The files of this artifact by name; the manifest gets the digests of all."""
+        files = {
+            "model.onnx": self.model,
+            "full.onnx": self.full,
+            "profiles.npz": _npz(series=np.array(self.profiles.series, dtype=np.str_), table=self.profiles.table),
+            "golden.npz": _npz(**vars(self.golden)),
+        }
+        digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        manifest = msgspec.structs.replace(self.manifest, files=digests, digest="")
+        manifest = msgspec.structs.replace(manifest, digest=hashlib.sha256(_canonical(manifest)).hexdigest())
+        return {**files, MANIFEST: _canonical(manifest)}
+
+    @classmethod
+    def decode(cls, files: Mapping[str, bytes], where: str = "artifact") -> Self:
+        """The artifact in `files`, every byte checked. Raises ArtifactError that names the file and the fault."""
+        for name in (MANIFEST, *FILES):
+            if name not in files:
+                raise ArtifactError(f"{where}: {name} is missing; register the version again or promote another")
+        manifest = _read_manifest(files[MANIFEST], where)
+        for name in FILES:
+            if hashlib.sha256(files[name]).hexdigest() != manifest.files.get(name):
+                raise ArtifactError(f"{where}: {name} is damaged (its sha256 is not the manifest's)")
+        profiles = _arrays(files["profiles.npz"], f"{where}: profiles.npz")
+        golden = _arrays(files["golden.npz"], f"{where}: golden.npz")
+        return cls(
+            manifest,
+            files["model.onnx"],
+            files["full.onnx"],
+            Profiles(tuple(profiles["series"].tolist()), profiles["table"]),
+            Golden(**golden),
+        )
+
+
+def _canonical(manifest: Manifest) -> bytes:
+    return msgspec.json.encode(manifest, order="deterministic")
+
+
+def _read_manifest(data: bytes, where: str) -> Manifest:
+    try:
+        contract = msgspec.json.decode(data, type=dict[str, Any]).get("contract")
+        if contract != CONTRACT:
+            raise ArtifactError(
+                f"{where}: {MANIFEST} speaks contract {contract!r}, this StreamAE speaks {CONTRACT}; "
+                "train the model again or run the StreamAE version that made it"
+            )
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ArtifactError(f"{where}: {MANIFEST} is damaged ({error})") from error
+    blank = _canonical(msgspec.structs.replace(manifest, digest=""))
+    if hashlib.sha256(blank).hexdigest() != manifest.digest or _canonical(manifest) != data:
+        raise ArtifactError(f"{where}: {MANIFEST} is damaged or was edited (its digest does not match)")
+    return manifest
+
+
+def _npz(**arrays: NDArray[Any]) -> bytes:
+    """Deterministic: the same arrays give the same bytes (numpy's own writer stamps the time of day)."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as folder:
+        for name, array in arrays.items():
+            data = io.BytesIO()
+            np.lib.format.write_array(data, np.ascontiguousarray(array), allow_pickle=False)
+            folder.writestr(zipfile.ZipInfo(f"{name}.npy"), data.getvalue(), zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def _arrays(data: bytes, where: str) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise ArtifactError(f"{where} cannot be read ({error})") from error

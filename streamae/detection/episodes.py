@@ -1,0 +1,208 @@
+"""EpisodeTracker: scores -> alerts. It holds the pending and open episodes of one partition, and nothing else.
+
+Rules:
+1. A window with less than `min_observed` of its values counts neither way.
+2. `fire_after` windows in a row with a score above 1 fire; the first of them gives the episode its id.
+3. An open episode is calm in a window when neither its score nor its smoothed settled score is above 1;
+   `resolve_after` calm windows in a row resolve it (`recovered`).
+4. An episode whose series has brought no window that counts for `expire_after_ms` of the partition's event time ends
+   (`silent`), before any window that closes later is looked at.
+5. What happens is decided by scores and event time alone, so that a replay gives the same alerts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from streamae.detection.alerts import Alert, ChannelShare, Offsets, Peak
+from streamae.detection.scoring import Scores
+from streamae.detection.windows import Windows
+
+
+class EpisodePolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """When an anomaly is an alert."""
+
+    fire_after: int = 2
+    resolve_after: int = 4
+    min_observed: float = 0.5
+    expire_after_ms: int
+
+
+class Episode(msgspec.Struct, kw_only=True):
+    """A stretch of time in which a series is anomalous: pending until it has fired."""
+
+    series: str
+    first: int  # start of its first window, ms
+    onset: int
+    end: int  # until when it has been anomalous, as far as is known
+    seen: int  # end of the last window that counted
+    above: int = 0  # anomalous windows in a row
+    calm: int = 0
+    fired: bool = False
+    confirmed: bool = False
+    peak: Peak
+    settled: list[float] = []  # the last settled scores, newest last
+    observed: float = 0.0  # summed over `windows`
+    windows: int = 0
+    threshold: float
+    version: str
+    first_offset: int
+    last_offset: int
+    channels: tuple[ChannelShare, ...] = ()
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Whose episodes these are."""
+
+    model: str
+    topic: str
+    partition: int
+
+
+Explain = Callable[[int], tuple[ChannelShare, ...]]  # row of a window -> its channels, ranked by share
+
+
+class EpisodeTracker:
+    """The pending and open episodes of one partition."""
+
+    def __init__(self, policy: EpisodePolicy, place: Place, smoothing: int = 1) -> None:
+        self.policy = policy
+        self.place = place
+        self.smoothing = smoothing  # windows over which the settled score is averaged
+        self.episodes: dict[str, Episode] = {}
+
+    def update(self, windows: Windows, scores: Scores, version: str, explain: Explain) -> list[Alert]:
+        """Take scored windows in the order in which they closed; returns the alerts that they bring about."""
+        tracked = np.array([name in self.episodes for name in windows.series], np.bool_)
+        starters = set(np.array(windows.series, object)[scores.score > 1].tolist())
+        starting = np.array([name in starters for name in windows.series], np.bool_) if starters else tracked
+        counts = windows.observed >= self.policy.min_observed
+        alerts: list[Alert] = []
+        for row in np.flatnonzero((tracked | starting) & counts).tolist():
+            alerts += self._expired([windows.series[row]], int(windows.closed_at[row]))
+            alerts += self._window(_Seen(windows, scores, row, version), explain)
+        return alerts
+
+    def expire(self, partition_newest: int) -> list[Alert]:
+        """End the episodes whose series have been silent for too long."""
+        return self._expired(sorted(self.episodes), partition_newest)
+
+    def withdraw(self) -> list[Alert]:
+        """Resolve every open episode, because what found it no longer serves."""
+        alerts = [self._resolve(self.episodes[name], "withdrawn") for name in sorted(self.episodes)]
+        self.episodes.clear()
+        return [alert for alert in alerts if alert is not None]
+
+    def dump(self) -> bytes:
+        """All episodes, for `load`; equal episodes give equal bytes."""
+        return msgspec.json.encode([self.episodes[name] for name in sorted(self.episodes)])
+
+    def load(self, data: bytes) -> None:
+        """Take over the episodes that `dump` gave."""
+        self.episodes = {episode.series: episode for episode in msgspec.json.decode(data, type=list[Episode])}
+
+    def _expired(self, names: Iterable[str], partition_newest: int) -> list[Alert]:
+        alerts = []
+        for name in names:
+            episode = self.episodes.get(name)
+            if episode is not None and partition_newest >= episode.seen + self.policy.expire_after_ms:
+                alerts.append(self._resolve(self.episodes.pop(name), "silent"))
+        return [alert for alert in alerts if alert is not None]
+
+    def _window(self, seen: _Seen, explain: Explain) -> list[Alert]:
+        episode = self.episodes.get(seen.series)
+        if episode is None:
+            if seen.score <= 1:
+                return []
+            episode = self.episodes[seen.series] = seen.episode()
+        calm = seen.count(episode, self.smoothing)
+        if calm and not episode.fired:
+            del self.episodes[seen.series]
+        elif calm and episode.calm >= self.policy.resolve_after:
+            resolved = self._resolve(self.episodes.pop(seen.series), "recovered")
+            return [resolved] if resolved else []
+        elif not episode.fired and episode.above >= self.policy.fire_after:
+            episode.fired = True
+            episode.channels = explain(seen.row)
+            return [self._alert(episode, "firing")]
+        return []
+
+    def _resolve(self, episode: Episode, reason: Literal["recovered", "silent", "withdrawn"]) -> Alert | None:
+        return self._alert(episode, "resolved", reason) if episode.fired else None
+
+    def _alert(
+        self,
+        episode: Episode,
+        state: Literal["firing", "resolved"],
+        reason: Literal["recovered", "silent", "withdrawn"] | None = None,
+    ) -> Alert:
+        identity = f"{self.place.model}|{episode.series}|{episode.first}"
+        return Alert(
+            id=hashlib.sha256(identity.encode()).hexdigest()[:32],
+            state=state,
+            reason=reason,
+            model=self.place.model,
+            version=episode.version,
+            series=episode.series,
+            start=episode.onset,
+            end=episode.end if state == "resolved" else None,
+            peak=episode.peak,
+            confirmed=episode.confirmed,
+            threshold=episode.threshold,
+            channels=episode.channels,
+            observed=round(episode.observed / episode.windows, 6),
+            source=Offsets(self.place.topic, self.place.partition, episode.first_offset, episode.last_offset),
+        )
+
+
+class _Seen:
+    """One scored window of a series that matters to an episode."""
+
+    def __init__(self, windows: Windows, scores: Scores, row: int, version: str) -> None:
+        self.row = row
+        self.series = windows.series[row]
+        self.start, self.end = int(windows.start[row]), int(windows.end[row])
+        self.centre = (self.start + self.end) // 2
+        self.first_offset, self.closed_offset = int(windows.first_offset[row]), int(windows.closed_offset[row])
+        self.observed = float(windows.observed[row])
+        self.score, self.settled = float(scores.score[row]), float(scores.settled[row])
+        self.threshold = float(scores.threshold[row])
+        self.version = version
+
+    def episode(self) -> Episode:
+        """The episode that begins with this window. What made it anomalous lies in its newer half."""
+        return Episode(
+            series=self.series,
+            first=self.start,
+            onset=self.centre,
+            end=self.end,
+            seen=self.end,
+            peak=Peak(self.end, self.score),
+            threshold=self.threshold,
+            version=self.version,
+            first_offset=self.first_offset,
+            last_offset=self.closed_offset,
+        )
+
+    def count(self, episode: Episode, smoothing: int) -> bool:
+        """Count this window towards its episode; returns whether it is calm."""
+        episode.settled = [*episode.settled, self.settled][-smoothing:]
+        settled = sum(episode.settled) / len(episode.settled)
+        calm = self.score <= 1 and (settled <= 1 or not episode.fired)
+        episode.seen, episode.last_offset = self.end, self.closed_offset
+        episode.first_offset = min(episode.first_offset, self.first_offset)  # newer ticks may have come earlier
+        episode.observed += self.observed
+        episode.windows += 1
+        episode.confirmed |= settled > 1
+        episode.above = episode.above + 1 if self.score > 1 else 0
+        episode.calm = episode.calm + 1 if calm else 0
+        if not calm:
+            episode.end = max(episode.end, self.end if self.score > 1 else self.centre)
+        if self.score > episode.peak.score:
+            episode.peak = Peak(self.end, self.score)
+        return calm

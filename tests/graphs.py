@@ -1,0 +1,149 @@
+"""A tiny artifact, made by hand: its graph expects every channel at its profile's centre. No torch anywhere.
+
+    error            mean squared deviation from the centre, in scales and error units, newer ticks weighing more
+    settled_error    the same with all ticks weighing alike
+    channel_error    what each channel brings to `error`
+    reconstruction   the centre, at every tick
+    embedding        each channel's mean deviation
+
+Silence counts neither way; a window of nothing but silence has error 0. A reading `k` scales off in every channel
+of a whole window gives an error of k * k, so that the default threshold stands for two scales.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import onnx.parser
+
+from streamae.detection.artifact import (
+    Artifact,
+    Channel,
+    Golden,
+    Manifest,
+    Parity,
+    Profiles,
+    Span,
+    Threshold,
+    WindowSpec,
+)
+from streamae.detection.scoring import Scorer
+
+DAY_MS = 86_400_000
+
+HEAD = """
+    <ir_version: 9, opset_import: ["" : 18]>
+    tiny (float[B, TICKS, CHANNELS] windows, float[B, 3, CHANNELS] profile) => (OUTPUTS)
+    <int64[1] zero = {0}, int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3},
+     int64[2] one_and_two = {1, 2}, float nothing = {0}, float tiny = {1e-6}, float least = {-1e4}, float most = {1e4},
+     float ticks = COUNT, float[TICKS, 1] recency = RECENCY, float[CHANNELS] scored = SCORED>
+"""
+
+SCALING = """
+    centre = Slice (profile, zero, one, one)
+    spread = Slice (profile, one, two, one)
+    away = Sub (windows, centre)
+    wide = Div (away, spread)
+    silent = IsNaN (wide)
+    near = Clip (wide, least, most)
+    deviation = Where (silent, nothing, near)
+"""
+
+ERRORS = """
+    unit = Slice (profile, two, three, one)
+    in_units = Div (deviation, unit)
+    square = Mul (deviation, in_units)
+    there = Not (silent)
+    seen = Cast <to = 1> (there)
+    counts = Mul (seen, scored)
+    settled_square = Mul (square, counts)
+    settled_sum = ReduceSum <keepdims = 0> (settled_square, one_and_two)
+    settled_weight = ReduceSum <keepdims = 0> (counts, one_and_two)
+    settled_some = Max (settled_weight, tiny)
+    settled_error = Div (settled_sum, settled_some)
+    recent = Mul (counts, recency)
+    recent_square = Mul (square, recent)
+    channel_sum = ReduceSum <keepdims = 0> (recent_square, one)
+    recent_channel = ReduceSum <keepdims = 0> (recent, one)
+    recent_weight = ReduceSum <keepdims = 1> (recent_channel, one)
+    recent_some = Max (recent_weight, tiny)
+    channel_error = Div (channel_sum, recent_some)
+    error = ReduceSum <keepdims = 0> (channel_error, one)
+"""
+
+ERROR_OUTPUTS = "float[B] error, float[B] settled_error, float[B, CHANNELS] channel_error"
+EXPECTATIONS = """
+    shape = Shape (windows)
+    reconstruction = Expand (centre, shape)
+    embedding_sum = ReduceSum <keepdims = 0> (deviation, one)
+    embedding = Div (embedding_sum, ticks)
+"""
+FULL_OUTPUTS = "float[B, TICKS, CHANNELS] reconstruction, float[B, CHANNELS] embedding"
+
+
+def tiny_artifact(
+    channels: int = 2,
+    length: int = 4,
+    stride: int = 2,
+    cadence_ms: int = 1000,
+    threshold: float = 4.0,
+    *,
+    name: str = "tiny",
+    version: str = "1",
+    smoothing: int = 1,
+    scored: Sequence[bool] | None = None,
+    origins: Sequence[float] | None = None,
+    centres: Mapping[str, float] | None = None,
+    thresholds: Mapping[str, float] | None = None,
+) -> Artifact:
+    """An artifact whose fleet profile is centre 0, scale 1; `centres` and `thresholds` are of series it knows."""
+    scored = list(scored or [True] * channels)
+    origins = list(origins or [0.0] * channels)
+    centres = dict(centres or {})
+    model, full = graph(length, scored, ERROR_OUTPUTS, ERRORS), graph(length, scored, FULL_OUTPUTS, EXPECTATIONS)
+    table = np.zeros((1 + len(centres), 3, channels), np.float32)
+    table[:, 1:] = 1
+    table[1:, 0] = np.array(list(centres.values()), np.float32)[:, None]
+    manifest = Manifest(
+        name=name,
+        version=version,
+        autoencoder="tiny",
+        channels=tuple(Channel(name=f"channel-{at}", origin=origins[at], scored=scored[at]) for at in range(channels)),
+        window=WindowSpec(length=length, stride=stride, cadence_ms=cadence_ms),
+        settled_smoothing=smoothing,
+        threshold=Threshold(error=threshold, settled=threshold),
+        thresholds={of: Threshold(error=own, settled=own) for of, own in (thresholds or {}).items()},
+        budget_per_week=1.0,
+        spans={"fit": Span(start=0, end=7 * DAY_MS), "calibrate": Span(start=7 * DAY_MS, end=9 * DAY_MS)},
+        parity=(Parity(batch=1, relative_difference=0.0, threshold_flips=0),),
+    )
+    none = np.empty(0, np.float32)
+    unproven = Artifact(manifest, model, full, Profiles(tuple(centres), table), Golden(none, none, none, none, none))
+    return replace(unproven, golden=golden(unproven))
+
+
+def graph(length: int, scored: Sequence[bool], outputs: str, body: str) -> bytes:
+    """An ONNX graph over windows [B, T, C] and profile [B, 3, C]."""
+    text = f"{HEAD} {{ {SCALING} {body} }}".replace("OUTPUTS", outputs)
+    words = {"RECENCY": numbers(range(1, length + 1)), "SCORED": numbers(scored), "COUNT": numbers([length])}
+    for word, meaning in (words | {"TICKS": str(length), "CHANNELS": str(len(scored))}).items():
+        text = text.replace(word, meaning)
+    model: bytes = onnx.parser.parse_model(text).SerializeToString()
+    return model
+
+
+def numbers(of: Iterable[float]) -> str:
+    """As the text form of ONNX writes a tensor's values."""
+    return "{" + ", ".join(str(float(each)) for each in of) + "}"
+
+
+def golden(artifact: Artifact) -> Golden:
+    """Five windows, some with silence, and what the graph gives for them."""
+    length, channels = artifact.manifest.window.length, len(artifact.manifest.channels)
+    windows = np.random.default_rng(0).normal(size=(5, length, channels)).astype(np.float32)
+    windows[1, 0], windows[2, :, 0], windows[3] = np.nan, np.nan, np.nan
+    profile = np.tile(np.array([[0], [1], [1]], np.float32), (5, 1, channels))
+    errors = Scorer(artifact).errors(windows, profile)
+    return Golden(windows, profile, errors.error, errors.settled_error, errors.channel_error)
