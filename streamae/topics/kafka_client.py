@@ -1,0 +1,173 @@
+"""What every Kafka client here shares: settings, connecting with a telling error, and the private parts guards use.
+
+kafka-python is imported in the files named `kafka*.py` only.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kafka
+import kafka.errors as faults
+import numpy as np
+from kafka import TopicPartition
+from kafka.net.inet import KafkaNetSocket
+
+from streamae.errors import ConfigError, Fenced, RecordsGone, StreamaeError, TopicsError, Unreachable
+from streamae.topics.kafka_log import cause, heard
+from streamae.topics.topics import Records
+
+_SECRETS = frozenset({"sasl_plain_password", "ssl_password", "proxy_url", "socks5_proxy"})
+_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+_FILES = ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_crlfile")
+
+
+class _TidySocket(KafkaNetSocket):  # type: ignore[misc]
+    """A plain connection whose socket is closed when it fails.
+
+    kafka-python leaves it to the garbage collector, once for every try: a long outage would eat the file descriptors.
+    """
+
+    SCHEMES = ("direct",)
+
+    async def sock_connect(self, net: Any, sock: socket.socket, address: Any, timeout_at: float | None = None) -> Any:
+        try:
+            return await super().sock_connect(net, sock, address, timeout_at=timeout_at)
+        except BaseException:
+            sock.close()
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things may take, in ms. Every wait of these clients ends by one of them."""
+
+    session: int = 10_000  # a member that is silent for this long has lost its partitions
+    heartbeat: int = 3_000
+    poll_interval: int = 60_000  # kafka-python uses it as the rebalance timeout too: minutes would block everyone
+    transaction: int = 10_000  # near the session: an open transaction of the dead holds up readers and the next owner
+    delivery: int = 8_000
+    request: int = 5_000
+    bootstrap: int = 10_000
+    undecided: int = 300  # how long to wait for an offset that an open transaction may still change
+    retry: int = 20  # the stock 100 ms is slept after every commit that is followed by another transaction at once
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach a cluster: addresses, what the user set for every client, and the timing."""
+
+    brokers: str
+    settings: Mapping[str, Any]
+    timing: Timing
+
+    def __post_init__(self) -> None:
+        # kafka-python takes any word for "no security", and finds a missing file only when it connects.
+        protocol = self.settings.get("security_protocol", "PLAINTEXT")
+        if protocol not in _PROTOCOLS:
+            raise ConfigError(f"security_protocol is {protocol!r}: one of {', '.join(_PROTOCOLS)} is allowed")
+        for name in _FILES:
+            path = self.settings.get(name)
+            if path is not None and not Path(path).is_file():
+                raise ConfigError(f"{name}: there is no file {str(path)!r}")
+
+    def common(self) -> dict[str, Any]:
+        """Settings of consumers, producers and admin clients alike."""
+        timing = self.timing
+        return {
+            "bootstrap_servers": [broker.strip() for broker in self.brokers.split(",")],
+            "bootstrap_timeout_ms": timing.bootstrap,
+            "retry_backoff_ms": timing.retry,
+            "reconnect_backoff_max_ms": 1_000,
+            "proxy_url": f"{_TidySocket.SCHEMES[0]}://",
+            **self.settings,
+        }
+
+    def consumer(self, **settings: Any) -> Any:
+        """A consumer of bytes that never resets its offsets by itself and never commits by itself."""
+        # read_committed even where the input is not transactional: it is also the only switch that makes the offset
+        # fetch wait for a commit that is being written; without it a restart may begin at the offset before.
+        # auto_offset_reset none: otherwise records that retention deleted are skipped without a word.
+        # No deserialisers, ever: an exception inside one makes every later poll spin without end.
+        stock = {
+            "request_timeout_ms": self.timing.session,
+            "isolation_level": "read_committed",
+            "auto_offset_reset": "none",
+            "enable_auto_commit": False,
+            "check_crcs": True,
+            "allow_auto_create_topics": False,
+            "metadata_max_age_ms": 30_000,
+        }
+        return self.connect(kafka.KafkaConsumer, **{**stock, **settings})
+
+    def connect(self, kind: Callable[..., Any], **settings: Any) -> Any:
+        """Make a client, or say why it cannot be made. Raises Unreachable, ConfigError."""
+        made: list[Any] = []
+
+        def network(**config: Any) -> Any:
+            made.append(kind.DEFAULT_CONFIG["kafka_client"](**config))  # type: ignore[attr-defined]
+            return made[-1]
+
+        with heard() as lines:
+            try:
+                return kind(**{"kafka_client": network, **self.common(), **settings})
+            except (faults.KafkaError, TypeError, ValueError, OSError, AssertionError) as error:
+                for client in made:  # a constructor that fails leaves its network thread and sockets behind
+                    _abandon(client)
+                raise self._refusal(error, lines) from error
+
+    def _refusal(self, error: Exception, lines: list[str]) -> StreamaeError:
+        if not isinstance(error, faults.KafkaError) or isinstance(error, faults.KafkaConfigurationError):
+            return ConfigError(self._clean(f"the settings for Kafka cannot be used: {error}"))
+        advice = "Check the address, the security settings and the network"
+        return Unreachable(self._clean(f"Kafka at {self.brokers} cannot be used: {cause(lines) or error}. {advice}"))
+
+    def _clean(self, text: str) -> str:
+        for name in _SECRETS:
+            secret = self.settings.get(name)
+            if secret:
+                text = re.sub(rf"(?<!\w){re.escape(str(secret))}(?!\w)", "***", text)
+        return text
+
+
+def _abandon(client: Any) -> None:
+    with suppress(Exception):
+        client.close()
+    with suppress(Exception):
+        client._manager._net.stop()
+
+
+@contextmanager
+def asked(what: str) -> Iterator[None]:
+    """Turn kafka-python's errors into ours. `what` says what was asked of whom."""
+    try:
+        yield
+    except faults.OffsetOutOfRangeError as error:
+        raise RecordsGone(
+            f"{what}: {error}. Retention deleted these records: keep them for longer, or start anew from what is there"
+        ) from error
+    except (faults.FencedInstanceIdError, faults.ProducerFencedError) as error:
+        raise Fenced(f"{what}: another process has started in this one's place ({error})") from error
+    except faults.AuthorizationError as error:
+        raise TopicsError(f"{what}: not allowed ({error}). Give this user the permission") from error
+    except faults.KafkaError as error:
+        raise Unreachable(f"{what}: {error!r}") from error
+
+
+def columns(tp: TopicPartition, found: list[Any]) -> Records:
+    """kafka-python's records of one partition as columns."""
+    count = len(found)
+    return Records(
+        tp.topic,
+        tp.partition,
+        np.fromiter((record.offset for record in found), np.int64, count),
+        np.fromiter((record.timestamp for record in found), np.int64, count),
+        [record.key for record in found],
+        [record.value for record in found],
+    )

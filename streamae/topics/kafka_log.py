@@ -1,0 +1,66 @@
+"""What kafka-python says in its log: the only place where it tells why it cannot connect, and too much elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_FAILED = re.compile(r"Bootstrap (?:connection|attempt) to \S+ failed: (.*) \(backoff")
+_TELLING = re.compile(r"(?i)auth|sasl|ssl|certificate|errno")
+_VAGUE = re.compile(r"(?i)disconnected|timed out")
+
+
+def cause(lines: list[str]) -> str | None:
+    """The reason in what was heard while a client could not connect, or None.
+
+    A wrong password, a missing certificate and a dead host all end as the same timeout, and each leaves several lines.
+
+    >>> cause(["Bootstrap connection to b failed: socket disconnected (backoff 0.1 secs)",
+    ...        "Bootstrap connection to b failed: SaslAuthenticationFailedError: wrong password (backoff 0.2 secs)"])
+    'SaslAuthenticationFailedError: wrong password'
+    """
+    found = [match[1] for line in lines if (match := _FAILED.search(line))]
+    lookups = [line for line in lines if line.startswith("DNS lookup failed")]
+    rank = lambda reason: 2 if _TELLING.search(reason) else 0 if _VAGUE.search(reason) else 1  # noqa: E731
+    return max(lookups or found, key=rank, default=None)
+
+
+class _Hearing(logging.Handler):
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(record.getMessage())
+
+
+@contextmanager
+def heard() -> Iterator[list[str]]:
+    """What kafka-python's loggers say meanwhile."""
+    lines: list[str] = []
+    logger, handler = logging.getLogger("kafka"), _Hearing(lines)
+    logger.addHandler(handler)
+    try:
+        yield lines
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Quiet(logging.Filter):
+    """Drops what would be written at every retry while an offset is undecided, and what would write passwords."""
+
+    _NOISE = ("Unknown error fetching offsets", "with configuration: ")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not any(noise in str(record.msg) for noise in self._NOISE)
+
+
+_QUIET = _Quiet()
+
+
+def quieten() -> None:
+    """Filter the loggers that repeat themselves; a filter that is there already is not added again."""
+    for name in ("kafka.coordinator.consumer", "kafka.admin.client"):
+        logging.getLogger(name).addFilter(_QUIET)

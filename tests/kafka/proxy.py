@@ -1,0 +1,163 @@
+"""A proxy in front of a real broker that knows where Kafka's requests begin and end, and can harm chosen ones.
+
+A request is 4 bytes of length, then `api key: int16, api version: int16, correlation id: int32, ...`; an answer is 4
+bytes of length, then the correlation id of its request.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import IntEnum
+from types import TracebackType
+from typing import Literal, Self
+
+Side = Literal["request", "answer"]
+Harm = Literal["hold", "drop", "cut"]  # wait until lifted; swallow; swallow and break the connection
+
+
+class Api(IntEnum):
+    """The requests that tests single out, by their numbers in the protocol."""
+
+    PRODUCE = 0
+    METADATA = 3
+    OFFSET_FETCH = 9
+    HEARTBEAT = 12
+    INIT_PRODUCER_ID = 22
+    END_TXN = 26
+    WRITE_TXN_MARKERS = 27
+    TXN_OFFSET_COMMIT = 28
+
+
+@dataclass
+class Rule:
+    """What happens to the next `times` frames of one kind; lifted at the end of its `with`."""
+
+    api: Api
+    side: Side
+    harm: Harm
+    times: int = 1_000_000
+    frames: list[bytes] = field(default_factory=list)  # what it met
+    met: threading.Event = field(default_factory=threading.Event)
+    lifted: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.lifted.set()
+
+    def takes(self, api: int, side: Side) -> bool:
+        """Whether this frame is one of them."""
+        return not self.lifted.is_set() and (self.api, self.side) == (api, side) and len(self.frames) < self.times
+
+
+class _Cut(Exception):
+    pass
+
+
+class Proxy:
+    """Listens on a port of its own; `target` is set once the broker behind it has started."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.target = ""
+        self._rules: list[Rule] = []
+        self._sockets: list[socket.socket] = [self._listener]
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
+
+    def _start(self, run: object, *arguments: object) -> None:
+        thread = threading.Thread(target=run, args=arguments, daemon=True)  # type: ignore[arg-type]
+        self._threads.append(thread)
+        thread.start()
+
+    def rule(self, api: Api, side: Side, harm: Harm, times: int = 1_000_000) -> Rule:
+        """From now on, harm such frames, `times` of them."""
+        self._rules.append(Rule(api, side, harm, times))
+        return self._rules[-1]
+
+    def deliver(self, frame: bytes) -> bytes:
+        """Send a request that was caught earlier, on a connection of its own; returns the answer."""
+        with self._connect() as broker:
+            broker.sendall(frame)
+            return _frame(broker)
+
+    def _connect(self) -> socket.socket:
+        host, port = self.target.split(":")
+        return socket.create_connection((host, int(port)))
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                try:
+                    broker = self._connect()
+                except OSError:
+                    client.close()
+                    continue
+                self._sockets += [client, broker]
+                asked: dict[int, int] = {}  # correlation id -> api key
+                self._start(self._pump, client, broker, "request", asked)
+                self._start(self._pump, broker, client, "answer", asked)
+
+    def _pump(self, source: socket.socket, sink: socket.socket, side: Side, asked: dict[int, int]) -> None:
+        with suppress(OSError, _Cut):
+            while True:
+                frame = _frame(source)
+                if side == "request":
+                    api, _, correlation = struct.unpack_from(">hhi", frame, 4)
+                    asked[correlation] = api
+                else:
+                    api = asked.pop(struct.unpack_from(">i", frame, 4)[0], -1)
+                if self._passes(api, side, frame):
+                    sink.sendall(frame)
+        for each in (source, sink):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def _passes(self, api: int, side: Side, frame: bytes) -> bool:
+        rule = next((rule for rule in self._rules if rule.takes(api, side)), None)
+        if rule is None:
+            return True
+        rule.frames.append(frame)
+        rule.met.set()
+        if rule.harm == "cut":
+            raise _Cut
+        if rule.harm == "hold":
+            rule.lifted.wait()
+        return rule.harm == "hold"
+
+    def close(self) -> None:
+        """Break every connection and end every thread."""
+        for rule in self._rules:
+            rule.lifted.set()
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(5)
+        for each in self._sockets:
+            each.close()
+
+
+def _frame(source: socket.socket) -> bytes:
+    head = _exactly(source, 4)
+    return head + _exactly(source, struct.unpack(">i", head)[0])
+
+
+def _exactly(source: socket.socket, count: int) -> bytes:
+    parts: list[bytes] = []
+    while count:
+        part = source.recv(min(count, 1 << 16))
+        if not part:
+            raise _Cut
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
