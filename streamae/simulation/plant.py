@@ -103,17 +103,19 @@ def _columns(names: tuple[str, ...], time: NDArray[np.int64], arrival: NDArray[n
     return Columns(names, series, time.reshape(-1)[order], values.reshape(-1, len(CHANNELS))[order])
 
 
-def config_text(spec: SimulationSpec, store: str = "embedded://plant.db", autoencoder: str = "lstm") -> str:
+def config_text(
+    spec: SimulationSpec, store: str = "embedded://plant.db", autoencoder: str = "lstm", service: str = "plant"
+) -> str:
     """The config of a service for this plant, as TOML: its history in `history.parquet` beside the config."""
     channels = ", ".join(f'{name} = "$.{name}"' for name in CHANNELS)
     return f"""\
-service = "plant"
+service = "{service}"
 model = "pumps"
 registry = "registry"
 
 [topics]
 store = "{store}"
-readings = "plant.readings"
+readings = "{service}.readings"
 
 [readings]
 time = "$.time"

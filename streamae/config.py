@@ -1,0 +1,250 @@
+"""One TOML file -> frozen structs, a section a room. The only reader of environment variables.
+
+Every fault is found before anything starts, and named with its path, its reason and its cure.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from streamae import strict_toml
+from streamae.detection.artifact import WindowSpec
+from streamae.detection.episodes import EpisodePolicy
+from streamae.detection.grid import Lateness
+from streamae.detection.readings import Mapping
+from streamae.errors import ConfigError
+
+Share = Annotated[float, Meta(gt=0, lt=1)]
+Seconds = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """House rules of every section: frozen, by name, unknown keys refused."""
+
+
+class Topics(Section, frozen=True, kw_only=True):
+    """Where records live. The outputs are named after the service: `<service>.alerts`, `.scores`, ..."""
+
+    store: str  # kafka://host:port,host:port or embedded:///path/to/file.db
+    readings: str  # the input topic
+    client: dict[str, str | int | float | bool] = {}  # further settings of the Kafka client (security, ...)
+
+    def __post_init__(self) -> None:
+        if not self.store.startswith(("kafka://", "embedded://")):
+            raise ValueError(f"store is kafka://host:port or embedded://path/to/file.db, not {self.store!r}")
+
+
+class Readings(Section, frozen=True, kw_only=True):
+    """How a record becomes a reading."""
+
+    codec: Literal["json"] = "json"
+    layout: Literal["wide", "tall"] = "wide"
+    series_from: str = "key"  # "key" or a JSON path
+    series: str = "*"  # only the series that match this pattern
+    time: str = "$.time"
+    time_unit: Literal["s", "ms", "us", "ns", "iso8601"] = "ms"
+    channels: dict[str, str]  # wide: name -> JSON path; tall: name -> the tag that stands for it
+    channel: str = "$.channel"  # tall: where the tag is
+    value: str = "$.value"  # tall: where the value is
+    strict: bool = False  # a channel that the mapping does not know makes a dead letter
+    max_ahead_s: Seconds = 3600.0  # a time further ahead of the record's own timestamp makes a dead letter
+
+    def __post_init__(self) -> None:
+        self.mapping()
+
+    def mapping(self) -> Mapping:
+        """The same, as detection takes it."""
+        return Mapping(
+            layout=self.layout,
+            series_from=self.series_from,
+            series=self.series,
+            time=self.time,
+            time_unit=self.time_unit,
+            channels=self.channels,
+            channel=self.channel,
+            value=self.value,
+            strict=self.strict,
+            max_ahead_ms=int(self.max_ahead_s * 1000),
+        )
+
+
+class Windows(Section, frozen=True, kw_only=True):
+    """Windows over event time, in ticks of `cadence_s`."""
+
+    cadence_s: Annotated[float, Meta(gt=0)]
+    length: Annotated[int, Meta(ge=2)] = 32
+    stride: Annotated[int, Meta(ge=1)] = 4
+    lateness_s: Seconds = 0.0  # how far a series' watermark trails its newest reading
+    max_lag_s: Seconds | None = None  # how far a series may trail its partition; default: two windows
+
+    def __post_init__(self) -> None:
+        self.spec()
+        if self.lateness().max_lag_ms < self.lateness().lateness_ms:
+            raise ValueError("max_lag_s must not be smaller than lateness_s: windows would close before they are late")
+
+    def spec(self) -> WindowSpec:
+        """Length, stride and cadence."""
+        return WindowSpec(length=self.length, stride=self.stride, cadence_ms=round(self.cadence_s * 1000))
+
+    def lateness(self) -> Lateness:
+        """When windows close."""
+        max_lag = self.max_lag_s if self.max_lag_s is not None else 2 * self.length * self.cadence_s + self.lateness_s
+        return Lateness(lateness_ms=round(self.lateness_s * 1000), max_lag_ms=round(max_lag * 1000))
+
+
+class Episodes(Section, frozen=True, kw_only=True):
+    """When an anomaly is an alert."""
+
+    fire_after: Count = 2  # anomalous windows in a row
+    resolve_after: Count = 4  # calm windows in a row
+    min_observed: Annotated[float, Meta(ge=0, le=1)] = 0.5  # share of values that a window needs to count
+    expire_after_s: Seconds | None = None  # silence that ends an episode; default: max_lag_s + two windows
+
+    def policy(self, windows: Windows) -> EpisodePolicy:
+        """The same, as detection takes it."""
+        max_lag_s = windows.lateness().max_lag_ms / 1000
+        least = max_lag_s + windows.stride * windows.cadence_s
+        usual = max_lag_s + 2 * windows.length * windows.cadence_s
+        silence = usual if self.expire_after_s is None else self.expire_after_s
+        if silence <= least:
+            raise ConfigError(
+                f"$.episodes.expire_after_s: {silence:g} s is not more than max_lag_s + a stride ({least:g} s): "
+                "a series that merely lags would be held to be silent"
+            )
+        return EpisodePolicy(
+            fire_after=self.fire_after,
+            resolve_after=self.resolve_after,
+            min_observed=self.min_observed,
+            expire_after_ms=round(silence * 1000),
+        )
+
+
+class Spans(Section, frozen=True, kw_only=True):
+    """Shares of a series' time, in this order; what is left over is the judge span."""
+
+    fit: Share = 0.55
+    calibrate: Share = 0.3
+
+    def __post_init__(self) -> None:
+        if self.fit + self.calibrate > 1:
+            raise ValueError(f"fit + calibrate must not exceed 1, not {self.fit + self.calibrate:g}")
+
+
+class Training(Section, frozen=True, kw_only=True):
+    """A batch job: which autoencoder, fitted how, on what."""
+
+    files: list[str] = []  # Parquet or CSV files with columns series, time and one a channel; patterns allowed
+    autoencoder: Name = "lstm"  # lstm, transformer, pca, or one that an installed package brings
+    hidden: Annotated[tuple[Count, ...], Meta(min_length=1)] = (
+        64,
+    )  # nodes of each layer of the encoder; the decoder mirrors them
+    code: Count = 16  # size of the code
+    token: Count = 4  # rows of a window that make one token
+    heads: Count = 4  # transformer: attention heads
+    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.1
+    noise: Annotated[float, Meta(ge=0)] = 0.1  # standard deviation of the noise added to inputs while fitting
+    loss: Literal["mse", "mae", "huber"] = "mse"
+    skip_rank: Annotated[int, Meta(ge=0)] = 16  # rank of the linear skip that training starts at
+    steps: Count = 120
+    batch: Count = 64
+    learning_rate: Annotated[float, Meta(gt=0)] = 2e-3  # the peak of the one-cycle schedule
+    patience: Count = 4  # checks of the validation loss without gain that end fitting early
+    ranges: dict[str, float] = {}  # engineering range of a channel: below a tenth of it nothing matters
+    context: list[str] = []  # channels that condition the others but have no error of their own
+    seed: int = 0
+    spans: Spans = Spans()
+    budget_per_week: Annotated[float, Meta(gt=0)] = 1.0  # false episodes per series and week that are accepted
+
+
+class Serving(Section, frozen=True, kw_only=True):
+    """The consumer service."""
+
+    start: str = "earliest"  # or "latest", or an ISO 8601 time; holds for the first start only
+    scores: Literal["off", "json", "packed"] = "off"
+    device: Literal["cpu", "cuda"] = "cpu"
+    commit_interval_ms: Count = 200
+    http_port: Annotated[int, Meta(ge=0, le=65535)] = 9464  # 0: any free port
+    http_host: str = "127.0.0.1"
+    instance: Name = "0"  # stable name of this replica: restarted, it gets its partitions back at once
+    refresh_s: Annotated[float, Meta(gt=0)] = 2.0  # how often the registry is asked for a new champion
+
+    def __post_init__(self) -> None:
+        self.start_at()
+
+    def start_at(self) -> Literal["earliest", "latest"] | int:
+        """Where a first start begins: an end of the topic, or an event time in ms."""
+        if self.start == "earliest":
+            return "earliest"
+        if self.start == "latest":
+            return "latest"
+        try:
+            moment = datetime.fromisoformat(self.start)
+        except ValueError as error:
+            raise ValueError(f"start is `earliest`, `latest` or a time like 2026-11-01T00:00:00Z: {error}") from error
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return round(aware.timestamp() * 1000)
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    service: Name
+    model: Name
+    registry: str = "registry"
+    topics: Topics
+    readings: Readings
+    windows: Windows
+    episodes: Episodes = Episodes()
+    training: Training = Training()
+    serving: Serving = Serving()
+
+    def __post_init__(self) -> None:
+        for key, names in (("context", self.training.context), ("ranges", self.training.ranges)):
+            for name in names:
+                if name not in self.readings.channels:
+                    raise ValueError(f"training.{key} names {name!r}, which is none of $.readings.channels")
+
+    def topic(self, kind: str) -> str:
+        """The name of one of the service's own topics."""
+        return f"{self.service}.{kind}"
+
+
+def load(path: Path) -> Config:
+    """Read and check a config file. Raises ConfigError that names the file, the path in it, and the cure."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); give the path of a TOML file") from error
+    try:
+        return parse(text, path.parent)
+    except ConfigError as error:
+        raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
+
+
+def parse(text: str, folder: Path = Path()) -> Config:
+    """A config from TOML text; relative paths in it start at `folder`. Raises ConfigError with one line a fault."""
+    config = _located(strict_toml.read(text, Config, os.environ), folder)
+    config.episodes.policy(config.windows)
+    return config
+
+
+def _located(config: Config, folder: Path) -> Config:
+    """Files and folders named in the config are meant from where the config lies."""
+    registry = config.registry if "://" in config.registry else str(folder / config.registry)
+    store = config.topics.store
+    if store.startswith("embedded://"):
+        store = f"embedded://{folder / store.removeprefix('embedded://')}"
+    return msgspec.structs.replace(
+        config,
+        registry=registry,
+        topics=msgspec.structs.replace(config.topics, store=store),
+        training=msgspec.structs.replace(config.training, files=[str(folder / each) for each in config.training.files]),
+    )

@@ -1,0 +1,44 @@
+"""Tokens: several rows of a window as one step of a sequence. It shortens the way that a network has to look back.
+
+B windows, T ticks, C channels, L tokens, R rows a token.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from streamae.training.autoencoders import Shape
+
+
+class Tokens(nn.Module):
+    """Cuts windows into tokens and joins them again; a window that does not divide is padded at its old end."""
+
+    def __init__(self, shape: Shape, rows: int) -> None:
+        super().__init__()
+        self.shape = shape
+        self.count = -(-shape.length // rows)  # L
+        self.size = rows * shape.channels
+        self._pad = self.count * rows - shape.length
+
+    def cut(self, windows: Tensor) -> Tensor:
+        """[B, T, C] -> [B, L, R * C]."""
+        return functional.pad(windows, (0, 0, self._pad, 0)).reshape(-1, self.count, self.size)
+
+    def join(self, tokens: Tensor) -> Tensor:
+        """[B, L, R * C] -> [B, T, C]."""
+        return tokens.reshape(-1, self._pad + self.shape.length, self.shape.channels)[:, self._pad :]
+
+
+def zero_linear(inputs: int, outputs: int) -> nn.Linear:
+    """An output layer that gives zero until it is trained."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def position(count: int, size: int) -> nn.Parameter:
+    """A learnt place for each of `count` tokens: [count, size]."""
+    return nn.Parameter(torch.randn(count, size) * size**-0.5)

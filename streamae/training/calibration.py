@@ -1,0 +1,166 @@
+"""Calibration: thresholds from an alert budget, on normal errors that were not fitted on.
+
+Pure functions of errors and budget. An episode fires after several anomalous windows in a row, so what is held
+against the threshold is the smallest of so many neighbouring errors. Its largest value in each block of time is, on a
+log scale, about Gumbel distributed; the threshold is exceeded in just the share of blocks that the budget allows.
+
+M windows of one series in order of time, N blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from streamae.detection.artifact import Threshold, WindowSpec
+from streamae.errors import DataError
+
+WEEK_MS = 604_800_000
+BLOCK = 2  # windows' lengths a block: neighbours share ticks, so that blocks have to be longer than a window
+ENOUGH = 30  # blocks from which on a series has a threshold of its own
+PRIOR = 180  # blocks that the fleet's threshold counts for in it
+FITTED = 40  # blocks that Gumbel's law is fitted to, where there are as many
+MOST_SHARE = 0.5  # of the blocks that may be exceeded, however generous the budget
+SMALLEST = 1e-9  # errors below are taken for this
+COUNTABLE = 3  # expected false episodes from which on a rate is measured rather than extrapolated
+EULER = 0.5772156649015329
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What an operator accepts, and how detection turns errors into episodes."""
+
+    per_week: float  # false episodes per series
+    window: WindowSpec
+    fire_after: int = 1
+
+    @property
+    def block(self) -> int:
+        """Windows in a block."""
+        return -(-BLOCK * self.window.length // self.window.stride)
+
+    @property
+    def blocks_per_week(self) -> float:
+        """Of one series."""
+        return WEEK_MS / (self.block * self.window.stride * self.window.cadence_ms)
+
+    @property
+    def share(self) -> float:
+        """Of the blocks in which a false episode is allowed."""
+        return min(self.per_week / self.blocks_per_week, MOST_SHARE)
+
+
+@dataclass(frozen=True)
+class NormalErrors:
+    """Errors of the well-observed windows of one series on the calibrate span, in order of time."""
+
+    series: str
+    error: NDArray[np.float32]  # [M]
+    settled: NDArray[np.float32]  # [M]
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """Thresholds of the fleet and of the series that have their own; how much they rest on."""
+
+    fleet: Threshold
+    series: dict[str, Threshold]
+    blocks: int
+
+
+def settled_smoothing(window: WindowSpec) -> int:
+    """Windows over which the settled score is averaged: those that begin within 20/32 of a window's length."""
+    return max(1, round(20 / 32 * window.length / window.stride))
+
+
+def calibrate(errors: Sequence[NormalErrors], budget: Budget) -> Calibrated:
+    """Thresholds for errors of all series on the calibrate span, each already in units of its profile.
+
+    Raises DataError where there is not a single block.
+    """
+    smoothing = settled_smoothing(budget.window)
+    causal = {one.series: block_maxima(lasting(one.error, budget.fire_after), budget.block) for one in errors}
+    settled = {one.series: block_maxima(smoothed(one.settled, smoothing), budget.block) for one in errors}
+    maxima = np.concatenate([*causal.values(), np.empty(0)])
+    settled_maxima = np.concatenate([*settled.values(), np.empty(0)])
+    if not len(settled_maxima):
+        raise DataError(
+            "the calibrate span holds no two windows' lengths of well-observed readings in a row; "
+            "give more history, a larger $.training.spans.calibrate, or leave less of it out"
+        )
+    fleet = Threshold(error=threshold(maxima, budget.share), settled=threshold(settled_maxima, budget.share))
+    own = {
+        name: Threshold(
+            error=_shrunk(causal[name], budget.share, fleet.error),
+            settled=_shrunk(settled[name], budget.share, fleet.settled),
+        )
+        for name in sorted(causal)
+        if len(causal) > 1 and min(len(causal[name]), len(settled[name])) >= ENOUGH
+    }
+    return Calibrated(fleet, own, len(maxima))
+
+
+def lasting(error: NDArray[np.float32], fire_after: int) -> Doubles:
+    """The largest threshold that the last `fire_after` errors all exceed: [M - fire_after + 1] of [M]."""
+    if len(error) < fire_after:
+        return np.empty(0)
+    return np.asarray(sliding_window_view(error.astype(np.float64), fire_after).min(axis=1))
+
+
+def smoothed(settled: NDArray[np.float32], windows: int) -> Doubles:
+    """Moving average over as many windows as serving averages: [M - windows + 1] of [M]."""
+    if len(settled) < windows:
+        return np.empty(0)
+    return np.asarray(sliding_window_view(settled.astype(np.float64), windows).mean(axis=1))
+
+
+def threshold(maxima: Doubles, share: float) -> float:
+    """The error that a share of blocks exceeds, from the largest errors [N] of normal blocks in order.
+
+    Gumbel's law on the log of block maxima, fitted by L-moments (Hosking, "L-Moments", 1990, table 2). The more blocks
+    there are, the longer ones are made of them, for the law holds the better, and reaches the less far beyond what was
+    seen. Where the allowed blocks can be counted, at most so many exceed the threshold.
+    """
+    log = np.log(np.maximum(maxima, SMALLEST))
+    joined = max(1, min(len(log) // FITTED, int(MOST_SHARE / share)))
+    longer = np.sort(block_maxima(log, joined))
+    count = len(longer)
+    spread = max((2 * np.arange(count) / max(count - 1, 1) - 1) @ longer / count, 0.0) / np.log(2)
+    law = longer.mean() - EULER * spread - spread * np.log(-joined * np.log1p(-share))
+    allowed = int(len(log) * share)
+    counted = np.sort(log)[-1 - allowed] if allowed else -np.inf
+    return float(np.exp(max(law, counted)) * (1 + 1e-6))
+
+
+def block_maxima(values: Doubles, block: int) -> Doubles:
+    """The largest of each whole block [N] of consecutive values."""
+    whole = len(values) // block * block
+    return np.asarray(values[:whole].reshape(-1, block).max(axis=1))
+
+
+def promise(calibrated: Calibrated, budget: Budget) -> str:
+    """What the thresholds can and cannot promise, in plain words."""
+    weeks = calibrated.blocks / budget.blocks_per_week
+    expected = weeks * budget.per_week
+    basis = (
+        f"{budget.per_week:g} false episodes per series and week, calibrated on {weeks:.2g} series-weeks of normal "
+        f"readings, in which {expected:.2g} would be expected"
+    )
+    if expected >= COUNTABLE:
+        return f"{basis}: enough to measure the rate, which holds as long as normal stays what it was"
+    return (
+        f"{basis}: too few to measure the rate, so it is extrapolated and may be off by several times; "
+        f"only rates above about {COUNTABLE / weeks:.2g} could be measured"
+    )
+
+
+def _shrunk(maxima: Doubles, share: float, fleet: float) -> float:
+    """A series' own threshold, drawn towards the fleet's on a log scale as far as its blocks are few."""
+    weight = len(maxima) / (len(maxima) + PRIOR)
+    return float(threshold(maxima, share) ** weight * fleet ** (1 - weight))

@@ -1,0 +1,51 @@
+"""Job: stored readings -> an artifact.
+
+series -> split by time (fit | calibrate | judge) -> profiles -> fit -> export -> thresholds through the exported
+graph on calibrate -> parity -> golden windows -> judged by the code that serves -> report
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+import pandas as pd
+
+from streamae.config import Config
+from streamae.detection.artifact import Artifact, Manifest
+from streamae.training import files, report
+from streamae.training.building import build
+from streamae.training.fitting import Progress
+from streamae.training.material import prepare
+from streamae.training.series import LeftOut
+
+BASELINE = "pca"  # what every other autoencoder is judged beside
+
+
+def train(
+    config: Config,
+    readings: pd.DataFrame | None = None,
+    *,
+    left_out: Sequence[LeftOut] = (),
+    parent: Manifest | None = None,
+    progress: Progress | None = None,
+) -> Artifact:
+    """Train the model that `config` describes; what comes back has no version until it is registered.
+
+    `readings` is a frame as files.py takes it; without one, the files that the config names are read. `left_out` are
+    times that are not normal: they are neither fitted nor calibrated on. A parent's origins are kept, so that its
+    child can take over its windows. Raises DataError, ConfigError, ExportRefused.
+    """
+    training, channels = config.training, list(config.readings.channels)
+    table = files.read(training.files, channels) if readings is None else files.table(readings, channels)
+    material = prepare(config, table, left_out, parent)
+    built = build(material, training, progress)
+    plain = msgspec.structs.replace(training, autoencoder=BASELINE)
+    baseline = build(material, plain) if training.autoencoder != BASELINE else None
+    manifest = msgspec.structs.replace(
+        built.artifact.manifest,
+        parent=parent.version if parent else None,
+        report=report.facts(material, built, baseline),
+    )
+    return replace(built.artifact, manifest=manifest)

@@ -1,0 +1,101 @@
+"""Material: stored readings made ready for a job: channels, spans, profiles, and windows to draw from.
+
+B windows, T ticks, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import torch
+
+from streamae.config import Config
+from streamae.detection.artifact import Channel, Manifest, Span, WindowSpec
+from streamae.errors import ConfigError, DataError
+from streamae.training.files import Table
+from streamae.training.fitting import FitWindows
+from streamae.training.profiles import profiles
+from streamae.training.series import LeftOut, Pool, Stretch, origins, spans, stretches, within
+
+HELD_OUT = 0.1  # of the fit span: its tail, by which fitting is stopped
+SHOWN = 10  # names in a note
+RESOLVED = 100  # steps of float32 that a channel's scale should span
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a job works on."""
+
+    config: Config
+    channels: tuple[Channel, ...]
+    spans: dict[str, Span]
+    everything: list[Stretch]
+    calibrate: list[Stretch]
+    left_out: tuple[LeftOut, ...]
+    fit: FitWindows
+    notes: tuple[str, ...]  # what a reader of the report should know
+
+    @property
+    def window(self) -> WindowSpec:
+        """The windows that will be served."""
+        return self.config.windows.spec()
+
+    @property
+    def scored(self) -> torch.Tensor:
+        """Per channel [C]: 1, or 0 for context."""
+        return torch.tensor([float(channel.scored) for channel in self.channels])
+
+
+def prepare(config: Config, table: Table, left_out: Sequence[LeftOut] = (), parent: Manifest | None = None) -> Material:
+    """Put stored readings on the grid, split them by time, and take profiles from the fit span.
+
+    Raises ConfigError for channels that are not there, DataError where there is too little to learn from.
+    """
+    window, min_observed = config.windows.spec(), config.episodes.min_observed
+    span = spans(table, config.training.spans, window)
+    channels = _channels(config, table, span["fit"], parent)
+    everything = stretches(table, [channel.origin for channel in channels], window)
+    fit = within(everything, span["fit"], window, left_out)
+    calibrate = within(everything, span["calibrate"], window, left_out)
+    held_out_from = span["fit"].end - int(HELD_OUT * (span["fit"].end - span["fit"].start))
+    tail, rest = Span(start=held_out_from, end=span["fit"].end), Span(start=span["fit"].start, end=held_out_from)
+    known = profiles(fit, window.length, channels, config.training.ranges)
+    every = msgspec.structs.replace(window, stride=1)
+    learn, held_out = (Pool(within(fit, part, window), known.series, every, min_observed) for part in (rest, tail))
+    if not len(learn):
+        raise DataError(
+            f"the fit span holds no window of {window.length} ticks of which {min_observed:.0%} was observed; "
+            "check $.windows.cadence_s against the readings, shorten $.windows.length, or leave less out"
+        )
+    windows = FitWindows(learn, held_out if len(held_out) else learn, known)
+    notes = _notes(table, span, channels, windows)
+    return Material(config, channels, span, everything, calibrate, tuple(left_out), windows, tuple(notes))
+
+
+def _channels(config: Config, table: Table, fit: Span, parent: Manifest | None) -> tuple[Channel, ...]:
+    names = list(config.readings.channels)
+    context = config.training.context
+    if set(context) >= set(names):
+        raise ConfigError("$.training.context: names every channel; leave at least one to be scored")
+    origin = dict(zip(names, origins(table, fit), strict=True))
+    origin |= {channel.name: channel.origin for channel in parent.channels} if parent else {}
+    return tuple(Channel(name=name, origin=origin[name], scored=name not in context) for name in names)
+
+
+def _notes(table: Table, span: dict[str, Span], channels: Sequence[Channel], windows: FitWindows) -> Iterator[str]:
+    """What is odd about the material."""
+    if "judge" not in span:
+        yield "no judge span: what is left after fit and calibrate is too short, so nothing here was judged"
+    known = windows.profiles
+    strangers = sorted(set(table.names) - set(known.series))
+    if strangers:
+        more = f" and {len(strangers) - SHOWN} more" if len(strangers) > SHOWN else ""
+        yield f"too short on the fit span, so the fleet's profile holds: {', '.join(strangers[:SHOWN])}{more}"
+    with np.errstate(all="ignore"):
+        level = np.nanmax(abs(known.table[:, 0]), axis=0)  # [C]
+    for channel, far, scale in zip(channels, level, known.table[:, 1].min(axis=0), strict=True):
+        if np.spacing(np.float32(far)) * RESOLVED > scale:
+            yield f"{channel.name}: levels differ so much between series that float32 blurs what the channel does"

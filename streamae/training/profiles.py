@@ -1,0 +1,137 @@
+"""Profiles: what is normal for each channel of each series, so that one artifact serves series that differ.
+
+Centre and scale come from the fit span by floored scaling: a channel that hardly moves must not have every tremor
+blown up, and one that is constant gets a scale at which a real change is large. The error unit is what a large
+normal error is. N ticks, S series, C channels, M windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamae.detection.artifact import Channel, Profiles
+from streamae.training.graph import Graph
+from streamae.training.series import Pool, Stretch
+
+FLOOR = 0.1  # of the range: the smallest scale; of the mean unit: the smallest error unit
+UNIT_SCALED = 1.5  # data within +- this is taken to be scaled to about [-1, 1] already, or to be a switch
+SHORTEST = 4  # windows, end to end, that a series has to have for a profile of its own
+ENOUGH = 20_000  # windows in all that error units are taken from
+FEWEST, MOST = 100, 2_000  # of one series
+SLICE = 256  # windows at a time
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Of each channel over some ticks: NaN where it was silent throughout. All [C]."""
+
+    mean: Doubles
+    deviation: Doubles
+    low: Doubles
+    high: Doubles
+
+
+def profiles(parts: Sequence[Stretch], length: int, channels: Sequence[Channel], ranges: dict[str, float]) -> Profiles:
+    """Profiles of the series in the fit span, all error units 1. A short or new series has the fleet's, row 0."""
+    grids: dict[str, list[NDArray[np.float32]]] = {}
+    for part in parts:
+        grids.setdefault(part.series, []).append(part.grid)
+    known = sorted(name for name, own in grids.items() if sum(map(len, own)) >= SHORTEST * length)
+    fleet = _moments([part.grid for part in parts])
+    moments = [_moments(grids[name]) for name in known]
+    reference = _reference(channels, ranges, fleet, moments)
+    table = np.stack([_row(one, fleet, reference) for one in [fleet, *moments]])
+    return Profiles(tuple(known), table.astype(np.float32))
+
+
+def _moments(grids: Sequence[NDArray[np.float32]]) -> Moments:
+    columns = np.concatenate(grids).astype(np.float64)  # [N, C]
+    silent = np.isnan(columns).all(axis=0)
+    columns = np.where(silent, 0.0, columns)
+    found = np.nanmean(columns, 0), np.nanstd(columns, 0), np.nanmin(columns, 0), np.nanmax(columns, 0)
+    return Moments(*(np.where(silent, np.nan, one) for one in found))
+
+
+def _reference(
+    channels: Sequence[Channel], ranges: dict[str, float], fleet: Moments, moments: Sequence[Moments]
+) -> Doubles:
+    """The range [C] below a tenth of which a channel's scale does not fall.
+
+    The engineering range where it is given; 1 for data that is scaled already, and for switches; else none, but for
+    a channel that is constant in the series at hand (`_row` asks this with its own range 0): the typical range of its
+    sisters, or its level.
+    """
+    origin = np.array([channel.origin for channel in channels])
+    furthest = np.fmax(abs(fleet.low + origin), abs(fleet.high + origin))
+    spreads = np.array([one.high - one.low for one in moments]).reshape(-1, len(origin))
+    moving = np.where(spreads > 0, spreads, np.nan)
+    sisters = [float(np.median(one[~np.isnan(one)])) if (one > 0).any() else np.nan for one in moving.T]
+    typical = np.where(np.isnan(sisters), furthest, sisters)
+    reference = np.where(furthest <= UNIT_SCALED, 1.0, -typical)  # negative: holds for constant channels only
+    given = np.array([ranges.get(channel.name, np.nan) for channel in channels])
+    return np.where(np.isnan(given), np.nan_to_num(reference, nan=-1.0), given)
+
+
+def _row(one: Moments, fleet: Moments, reference: Doubles) -> Doubles:
+    """A profile [3, C]; channels that were silent have the fleet's."""
+    centre = np.nan_to_num(np.where(np.isnan(one.mean), fleet.mean, one.mean))
+    spread = np.nan_to_num(np.where(np.isnan(one.mean), fleet.high - fleet.low, one.high - one.low))
+    deviation = np.nan_to_num(np.where(np.isnan(one.mean), fleet.deviation, one.deviation))
+    floor = np.where((reference > 0) | (spread == 0), abs(reference), 0.0)
+    scale = np.maximum(deviation, FLOOR * np.maximum(spread, floor))
+    return np.stack([centre, np.where(scale > 0, scale, 1.0), np.ones_like(scale)])
+
+
+def with_error_units(graph: Graph, pool: Pool, known: Profiles) -> Profiles:
+    """The profiles with error units from the fit span; sets the graph's units of the settled error.
+
+    A unit is half the mean and half the 0.99 quantile of a channel's error, and at least a tenth of the mean unit.
+    """
+    table = known.table.copy()  # [S + 1, 3, C]
+    settled = np.ones(table.shape[2])
+    most = int(np.clip(ENOUGH // max(len(known.series), 1), FEWEST, MOST))
+    by_row = np.argsort(pool.row, kind="stable")
+    begins = np.searchsorted(pool.row[by_row], np.arange(len(table) + 1))
+    for row in range(len(table)):
+        which = by_row[begins[row] : begins[row + 1]] if row else np.arange(len(pool))
+        which = which[np.linspace(0, len(which) - 1, min(most, len(which))).astype(np.int64)]
+        if not len(which):  # a series of which no window was observed well enough
+            table[row, 2] = table[0, 2]
+            continue
+        errors = _errors(graph, pool.windows(which), table[row])  # [2, M, C]
+        scored = graph.scored.numpy() > 0
+        causal, whole = (_units(one, scored, table[0, 2]) for one in errors)
+        table[row, 2] = causal
+        if row == 0:
+            settled = whole / causal
+    graph.settled_unit.copy_(torch.from_numpy(settled).float())
+    return Profiles(known.series, table)
+
+
+def _errors(graph: Graph, windows: NDArray[np.float32], profile: NDArray[np.float32]) -> Doubles:
+    """Causal and settled errors [2, M, C]; NaN where a channel was silent."""
+    parts = []
+    with torch.no_grad():
+        for at in range(0, len(windows), SLICE):
+            some = torch.from_numpy(windows[at : at + SLICE])
+            errors = graph.channel_errors(some, torch.from_numpy(profile).expand(len(some), -1, -1))
+            seen = errors.share > 0
+            parts.append(torch.stack([torch.where(seen, one, torch.nan) for one in errors[:2]]))
+    return torch.cat(parts, dim=1).double().numpy()
+
+
+def _units(errors: Doubles, scored: NDArray[np.bool_], otherwise: NDArray[np.float32]) -> Doubles:
+    """Error units [C] of errors [M, C]; channels that were silent have another's."""
+    silent = np.isnan(errors).all(axis=0)
+    errors = np.where(silent, 0.0, errors)
+    units = 0.5 * np.nanquantile(errors, 0.99, axis=0) + 0.5 * np.nanmean(errors, axis=0)
+    units = np.maximum(units, FLOOR * units[scored & ~silent].mean() if (scored & ~silent).any() else 0.0)
+    units = np.where(silent, otherwise, units)
+    return np.where(units > 0, units, 1.0)

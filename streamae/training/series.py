@@ -1,0 +1,186 @@
+"""Stored readings on the tick grid: a table -> stretches of each series -> windows to draw from.
+
+Rules, the same as for live readings:
+1. Tick k is the event times [k * cadence, (k + 1) * cadence).
+2. Per tick and channel the later row wins, whatever its time; silence never overwrites.
+3. A row that holds an infinite value, or one beyond float32, is left out.
+And for stored ones:
+4. Silence as long as a window, the ends of a span and left-out times cut a series into stretches. No window crosses
+   a cut, so spans share no reading, and a year of silence costs nothing.
+
+N ticks or rows, T ticks of a window, C channels, B windows, M windows to draw from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamae.config import Spans
+from streamae.detection.artifact import Span, WindowSpec
+from streamae.detection.windows import phase
+from streamae.errors import DataError
+from streamae.training.files import Table
+
+SHORTEST = 2  # windows, end to end, that a span has to have room for
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive ticks of one series."""
+
+    series: str
+    first: int  # the tick of row 0, from the epoch
+    grid: Floats  # [N, C] less the origin; NaN = silence
+
+
+class LeftOut(NamedTuple):
+    """A time [start, end) in ms of a series that is not normal, or not known to be."""
+
+    series: str
+    start: int
+    end: int
+
+
+def origins(table: Table, span: Span) -> list[float]:
+    """What to subtract from each channel so that float32 can hold it: 0, or a round number near its level.
+
+    float32 has 24 bits: from a level of 1000 times the spread on, they no longer resolve what a channel does.
+    """
+    within = (table.time >= span.start) & (table.time < span.end)
+    found = []
+    for column in table.values[within].T:
+        column = column[np.isfinite(column)]
+        low, middle, high = np.quantile(column, [0.01, 0.5, 0.99]) if len(column) else (0.0, 0.0, 0.0)
+        spread = max(high - low, 1e-3 if high == low else 0.0)
+        digits = -int(np.floor(np.log10(spread)))
+        found.append(float(np.round(middle, digits)) if abs(middle) > 1000 * spread else 0.0)
+    return found
+
+
+def spans(table: Table, shares: Spans, window: WindowSpec) -> dict[str, Span]:
+    """The spans fit, calibrate and judge of a job, by time; no judge where there is not enough left for one.
+
+    Raises DataError where the readings are too short for fit and calibrate.
+    """
+    first, last = (int(time) // window.cadence_ms for time in (table.time.min(), table.time.max()))
+    total = last + 1 - first
+    fit_end = first + round(total * shares.fit)
+    calibrate_end = first + round(total * (shares.fit + shares.calibrate))
+    shortest = SHORTEST * window.length
+    if min(calibrate_end - fit_end, last + 1 - calibrate_end) < shortest:
+        calibrate_end = last + 1
+    if min(fit_end - first, calibrate_end - fit_end) < shortest:
+        needed = int(shortest / min(shares.fit, 1 - shares.fit)) + 1
+        raise DataError(
+            f"the readings cover {total} ticks of {window.cadence_ms} ms, too few to fit and calibrate on: "
+            f"at least {needed} are needed with $.windows.length = {window.length}. "
+            "Give more history, or a shorter window or cadence"
+        )
+    ends = {"fit": (first, fit_end), "calibrate": (fit_end, calibrate_end), "judge": (calibrate_end, last + 1)}
+    return {
+        name: Span(start=start * window.cadence_ms, end=end * window.cadence_ms)
+        for name, (start, end) in ends.items()
+        if end > start
+    }
+
+
+def stretches(table: Table, origin: Sequence[float], window: WindowSpec) -> list[Stretch]:
+    """All ticks of all series, by series and time."""
+    with np.errstate(over="ignore"):
+        values = (table.values - np.asarray(origin)).astype(np.float32)
+    sound = ~np.isinf(values).any(axis=1) & ~np.isnan(values).all(axis=1)
+    tick = table.time // window.cadence_ms
+    found: list[Stretch] = []
+    for at, name in enumerate(table.names):
+        rows = np.flatnonzero((table.series == at) & sound)
+        rows = rows[np.argsort(tick[rows], kind="stable")]  # of one tick, later rows stay later
+        gaps = np.flatnonzero(np.diff(tick[rows]) > window.length) + 1
+        found += [_stretch(name, tick[part], values[part]) for part in np.split(rows, gaps) if len(part)]
+    return found
+
+
+def _stretch(name: str, tick: Ints, values: Floats) -> Stretch:
+    grid = np.full((tick[-1] - tick[0] + 1, values.shape[1]), np.nan, np.float32)
+    row, channel = np.nonzero(~np.isnan(values))
+    grid[tick[row] - tick[0], channel] = values[row, channel]  # of the same cell, the last one stays
+    return Stretch(name, int(tick[0]), grid)
+
+
+def within(parts: Iterable[Stretch], span: Span, window: WindowSpec, left_out: Iterable[LeftOut] = ()) -> list[Stretch]:
+    """What of the stretches lies in a span and is not left out."""
+    cadence = window.cadence_ms
+    cuts: dict[str, list[tuple[int, int]]] = {}
+    for name, start, end in left_out:
+        cuts.setdefault(name, []).append((start // cadence, -(-end // cadence)))
+    kept = []
+    for part in parts:
+        keep = np.zeros(len(part.grid) + 2, np.bool_)  # with a false row on each side
+        low, high = (
+            min(max(tick - part.first, 0), len(part.grid)) for tick in (span.start // cadence, span.end // cadence)
+        )
+        keep[low + 1 : high + 1] = True
+        for start, end in cuts.get(part.series, ()):
+            keep[max(start - part.first, 0) + 1 : max(end - part.first, 0) + 1] = False
+        keep[-1] = False
+        edges = np.flatnonzero(np.diff(keep)).reshape(-1, 2).tolist()
+        kept += [Stretch(part.series, part.first + start, part.grid[start:end]) for start, end in edges]
+    return kept
+
+
+class Pool:
+    """The windows of some stretches, made when they are drawn: they are never all in memory.
+
+    They lie as they are served: window i of a series covers ticks [i * stride + phase, i * stride + phase + length).
+    """
+
+    def __init__(self, parts: Sequence[Stretch], names: Sequence[str], window: WindowSpec, min_observed: float) -> None:
+        """`names` are the series that have a profile, in its order; the others have row 0, the fleet's.
+
+        Windows of which less than `min_observed` was observed are left out.
+        """
+        self.length = window.length
+        row = {name: at for at, name in enumerate(names, start=1)}
+        starts, rows = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        offset = 0
+        for part in parts:
+            there = _observed_starts(part.grid, window.length, min_observed)
+            lead = part.first - phase(part.series, window.stride)
+            there = there[(there + lead) % window.stride == 0]
+            starts.append(there + offset)
+            rows.append(np.full(len(there), row.get(part.series, 0)))
+            offset += len(part.grid)
+        self._grid: Floats = np.concatenate([part.grid for part in parts]) if parts else np.empty((0, 0), np.float32)
+        self._start: Ints = np.concatenate(starts)  # [M]
+        self.row: Ints = np.concatenate(rows)  # [M] of the profile
+
+    def __len__(self) -> int:
+        return len(self._start)
+
+    @property
+    def channels(self) -> int:
+        """How many channels a window has."""
+        return int(self._grid.shape[1])
+
+    def windows(self, which: Ints) -> Floats:
+        """Some of the windows: [len(which), T, C]."""
+        found: Floats = self._grid[self._start[which, None] + np.arange(self.length)]
+        return found
+
+    def spread(self, most: int) -> Ints:
+        """At most so many of the windows, evenly over all: their places [<= most]."""
+        return np.linspace(0, len(self) - 1, min(most, len(self))).astype(np.int64)
+
+
+def _observed_starts(grid: Floats, length: int, min_observed: float) -> Ints:
+    """First rows of the windows of which enough was observed."""
+    if len(grid) < length:
+        return np.empty(0, np.int64)
+    there = np.append(0, np.cumsum((~np.isnan(grid)).sum(axis=1)))
+    return np.flatnonzero(there[length:] - there[:-length] >= min_observed * length * grid.shape[1])

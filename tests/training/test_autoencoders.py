@@ -1,0 +1,129 @@
+"""The linear skip and the autoencoders on top of it."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from streamae import config
+from streamae.config import Training
+from streamae.errors import ConfigError
+from streamae.training import autoencoders
+from streamae.training.autoencoders import Autoencoder, Shape, autoencoder
+from streamae.training.autoencoders.skip import fit_skip
+from streamae.training.autoencoders.tokens import Tokens
+from streamae.training.graph import Graph
+
+SHAPE = Shape(16, 3)
+
+
+def walks(windows: int, seed: int = 0) -> Tensor:
+    """Smooth windows [B, T, C]."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(windows, *SHAPE, generator=generator).cumsum(dim=1)
+
+
+def everywhere(windows: Tensor) -> Tensor:
+    return torch.ones_like(windows, dtype=torch.bool)
+
+
+def test_the_skip_is_pca() -> None:
+    windows = walks(200)
+    linear, coordinates = fit_skip(windows, 5)(windows, everywhere(windows))
+    cells = windows.flatten(1).numpy().astype(np.float64)
+    mean = cells.mean(axis=0)
+    left, values, right = np.linalg.svd(cells - mean, full_matrices=False)
+    best = mean + (left[:, :5] * values[:5]) @ right[:5]
+    np.testing.assert_allclose(linear.flatten(1).numpy(), best, atol=1e-3)
+    assert coordinates.shape == (200, 5)
+
+
+def test_both_gram_sides_give_the_same_skip() -> None:
+    windows = walks(47)  # fewer than the 48 cells of a window
+    wide, _ = fit_skip(windows, 4)(windows, everywhere(windows))
+    many, _ = fit_skip(torch.cat([windows, windows]), 4)(windows, everywhere(windows))
+    np.testing.assert_allclose(wide.numpy(), many.numpy(), atol=1e-3)
+
+
+def test_silent_cells_take_no_part_and_are_filled_in_well() -> None:
+    skip = fit_skip(walks(300), 6)
+    windows = walks(50, seed=1)
+    observed = everywhere(windows)
+    observed[:, 4:7, 1] = False
+    one, _ = skip(windows, observed)
+    other, _ = skip(torch.where(observed, windows, 1e6), observed)
+    np.testing.assert_array_equal(one.numpy(), other.numpy())
+    whole, _ = skip(windows, everywhere(windows))
+    zeroed, _ = skip(torch.where(observed, windows, 0.0), everywhere(windows))
+    assert (one - whole).square().mean() < 0.5 * (zeroed - whole).square().mean()
+
+
+@pytest.mark.parametrize("windows", [1, 2, 5])
+def test_few_windows_give_a_finite_skip(windows: int) -> None:
+    for given_windows in (walks(windows), torch.zeros(windows, *SHAPE)):
+        linear, _ = fit_skip(given_windows, 16)(walks(3), everywhere(walks(3)))
+        assert torch.isfinite(linear).all()
+
+
+@pytest.mark.parametrize("name", ["lstm", "transformer", "pca"])
+@pytest.mark.parametrize("hidden", [(12,), (12, 8)])
+def test_every_autoencoder_starts_at_pca(name: str, hidden: tuple[int, ...]) -> None:
+    training = Training(autoencoder=name, hidden=hidden, code=5, token=3)
+    skip, windows = fit_skip(walks(100), 4), walks(10)
+    graph = Graph(skip, autoencoder(name)(SHAPE, training), torch.ones(3))
+    expected, embedding = graph.expect(windows, everywhere(windows))
+    np.testing.assert_array_equal(expected.detach().numpy(), skip(windows, everywhere(windows))[0].numpy())
+    assert embedding.shape == (10, 4 + (0 if name == "pca" else 5))
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 20), st.integers(1, 25), st.integers(1, 4))
+def test_tokens_join_to_what_was_cut(length: int, rows: int, channels: int) -> None:
+    tokens = Tokens(Shape(length, channels), rows)
+    windows = torch.randn(2, length, channels)
+    assert torch.equal(tokens.join(tokens.cut(windows)), windows)
+
+
+def test_heads_must_divide_the_hidden_sizes() -> None:
+    with pytest.raises(ConfigError, match=r"training.heads: 5 heads do not divide"):
+        autoencoder("transformer")(SHAPE, Training(heads=5))
+
+
+def test_unknown_autoencoders_are_refused() -> None:
+    with pytest.raises(ConfigError, match="no autoencoder `vae`; known: lstm, pca, transformer"):
+        autoencoder("vae")
+
+
+class Dense(Autoencoder):
+    """One layer on each side of the code: what an installed package could bring."""
+
+    def __init__(self, shape: Shape, training: Training) -> None:
+        super().__init__()
+        self.shape = shape
+        cells = shape.length * shape.channels
+        self.shrink, self.grow = nn.Linear(cells, training.code), nn.Linear(training.code, cells)
+        nn.init.zeros_(self.grow.weight)
+        nn.init.zeros_(self.grow.bias)
+
+    def encode(self, residual: Tensor) -> Tensor:
+        code: Tensor = torch.tanh(self.shrink(residual.flatten(1)))
+        return code
+
+    def decode(self, code: Tensor) -> Tensor:
+        windows: Tensor = self.grow(code).reshape(-1, *self.shape)
+        return windows
+
+
+def test_example_an_autoencoder_of_your_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pyproject.toml: [project.entry-points."streamae.autoencoders"]  dense = "your_package:Dense"."""
+    point = EntryPoint("dense", f"{__name__}:Dense", autoencoders.GROUP)
+    monkeypatch.setattr(EntryPoint, "load", lambda self: Dense)
+    monkeypatch.setattr(autoencoders, "entry_points", lambda group: [point])
+    assert autoencoder("dense")(SHAPE, Training()).encode(walks(2)).shape == (2, 16)
+    assert config.Training(autoencoder="dense").autoencoder == "dense"
