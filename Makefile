@@ -1,0 +1,43 @@
+# Two commands matter: `make demo` and `make test`. Both set up everything they need.
+#
+#   make demo                           simulate, train, serve, and watch alerts fire: no server needed
+#   make demo KAFKA=1                   the same on a real broker, started here and stopped again
+#   make demo ARGS='--autoencoder transformer --seed 3'
+#   make test                           lint, types, arrows between rooms, every test
+#   make real                           recorded machines through a real topic, held against their labels
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test lint real
+setup: .venv/.done
+
+.venv/.done: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q 'uv>=0.5'
+	$(BIN)/uv pip install -q --python $(BIN)/python -e '.[train,serve,cpu,dev]'
+	touch $@
+
+demo: setup
+ifdef KAFKA
+	@coproc broker { exec $(BIN)/python tests/kafka/broker.py; }; pid=$$broker_PID; \
+	trap "kill $$pid || true; wait $$pid || true" EXIT; \
+	read -r address <&"$${broker[0]}"; \
+	$(BIN)/streamae demo --store "kafka://$$address" $(ARGS)
+else
+	@$(BIN)/streamae demo $(ARGS)
+endif
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+test: lint
+	$(BIN)/pytest $(ARGS)
+
+real: setup
+	$(BIN)/python tests/real.py $(ARGS)

@@ -1,0 +1,5 @@
+"""`python -m streamae` is the command line."""
+
+from streamae.cli import main
+
+main()

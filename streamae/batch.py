@@ -1,0 +1,116 @@
+"""What the command line does with models: train, register, promote, show."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from streamae.config import Config
+from streamae.detection.artifact import Artifact, Manifest
+from streamae.registry import Registry
+from streamae.subscriber import moment
+
+
+def train_and_register(config: Config, promote: bool, console: Console, as_json: bool = False) -> Manifest:
+    """Train, register, and promote where asked to or where there is no champion yet; prints the report."""
+    from streamae.training import job, report
+
+    registry = Registry(config.registry)
+    champion = registry.champion(config.model)
+    parent = registry.load(config.model, champion).manifest if champion else None
+    artifact = with_progress(console, lambda progress: job.train(config, parent=parent, progress=progress))
+    manifest = registry.register(artifact).manifest
+    promoted = promote or champion is None
+    if promoted:
+        registry.promote(config.model, manifest.version, now_ms(), "first version" if parent is None else "asked to")
+    if as_json:
+        sys.stdout.write(msgspec.json.encode({**_facts(manifest), "champion": promoted}).decode() + "\n")
+        return manifest
+    console.print(report.render(manifest.report))
+    role = "champion" if promoted else f"registered; {champion} stays champion until `streamae models promote`"
+    console.print(f"{config.model} {manifest.version}: {role}", highlight=False)
+    return manifest
+
+
+def with_progress(console: Console, work: Any) -> Artifact:
+    """Do `work(progress)` under a progress bar; without a terminal there is none."""
+    columns = (TextColumn("fitting"), BarColumn(), TextColumn("{task.fields[loss]}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("fit", total=None, loss="")
+
+        def progress(step: int, steps: int, loss: float) -> None:
+            bar.update(task, completed=step, total=steps, loss=f"loss {loss:.4g}")
+
+        made: Artifact = work(progress)
+        return made
+
+
+def version_rows(config: Config) -> list[dict[str, Any]]:
+    """A row a version, oldest first."""
+    registry = Registry(config.registry)
+    champion = registry.champion(config.model)
+    rows = []
+    for version in registry.versions(config.model):
+        manifest = registry.load(config.model, version).manifest
+        rows.append(
+            {
+                "version": version,
+                "champion": "yes" if version == champion else "",
+                "autoencoder": manifest.autoencoder,
+                "parent": manifest.parent or "",
+                "channels": len(manifest.channels),
+                "trained to": moment(max(span.end for span in manifest.spans.values())),
+                "threshold": round(manifest.threshold.error, 4),
+            }
+        )
+    return rows
+
+
+def show_version(config: Config, version: str, console: Console, as_json: bool) -> None:
+    """Print a version's manifest, as JSON whole, as tables what people ask for."""
+    from streamae.training import report
+
+    manifest = Registry(config.registry).load(config.model, version).manifest
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(manifest).decode() + "\n")
+        return
+    facts = Table("", "value", title=f"{manifest.name} {version}", title_justify="left")
+    for name, value in _facts(manifest).items():
+        facts.add_row(name, str(value))
+    console.print(facts)
+    console.print(report.render(manifest.report))
+
+
+def promote_version(config: Config, version: str, why: str) -> str:
+    """Make a version champion; returns what to tell the user."""
+    Registry(config.registry).promote(config.model, version, now_ms(), why)
+    return f"{config.model}: {version} is champion; running services take it over within {config.serving.refresh_s:g} s"
+
+
+def roll_back(config: Config, why: str) -> str:
+    """Make the previous champion serve again; returns what to tell the user."""
+    version = Registry(config.registry).rollback(config.model, now_ms(), why)
+    return f"{config.model}: {version} is champion again"
+
+
+def now_ms() -> int:
+    """The time of day, for promotions."""
+    return time.time_ns() // 1_000_000
+
+
+def _facts(manifest: Manifest) -> dict[str, Any]:
+    window = manifest.window
+    return {
+        "version": manifest.version,
+        "autoencoder": manifest.autoencoder,
+        "channels": ", ".join(channel.name for channel in manifest.channels),
+        "window": f"{window.length} ticks of {window.cadence_ms / 1000:g} s, a new one every {window.stride}",
+        "budget": f"{manifest.budget_per_week:g} false episodes per series and week",
+        **{name: f"{moment(span.start)} to {moment(span.end)}" for name, span in manifest.spans.items()},
+    }

@@ -1,0 +1,1 @@
+"""The consumer service: readings in, alerts out, in transactions."""

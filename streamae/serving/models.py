@@ -1,0 +1,63 @@
+"""Models: the versions that this process can score with, and which of them is champion."""
+
+from __future__ import annotations
+
+import logging
+
+from streamae.detection.scoring import Device, Scorer
+from streamae.errors import ArtifactError, RegistryError
+from streamae.registry import Registry
+
+log = logging.getLogger(__name__)
+
+
+class Models:
+    """Loads versions of one model; each is built, warmed and has reproduced its golden windows before it serves."""
+
+    def __init__(self, registry: Registry, name: str, device: Device = "cpu") -> None:
+        self.name = name
+        self.failures = 0  # champions that could not be loaded
+        self._registry = registry
+        self._device = device
+        self._scorers: dict[str, Scorer] = {}
+        self._champion: str | None = None
+        self._refused: str | None = None
+
+    def champion(self) -> Scorer | None:
+        """The champion's scorer; the one before while a new champion cannot be loaded; None before the first.
+
+        A registry that cannot be read now changes nothing.
+        """
+        try:
+            named = self._registry.champion(self.name)
+            if named is not None and named != self._champion:
+                self.version(named)
+                self._champion, self._refused = named, None
+        except (ArtifactError, RegistryError) as error:
+            self._refuse(str(error))
+        return self._scorers[self._champion] if self._champion else None
+
+    @property
+    def champion_version(self) -> str | None:
+        """The version that serves."""
+        return self._champion
+
+    def version(self, version: str) -> Scorer:
+        """The scorer of a version. Raises RegistryError, ArtifactError."""
+        if version not in self._scorers:
+            scorer = Scorer(self._registry.load(self.name, version), self._device)
+            scorer.prove()
+            self._scorers[version] = scorer
+        return self._scorers[version]
+
+    def keep(self, versions: set[str]) -> None:
+        """Let go of all other versions (the champion stays)."""
+        for version in set(self._scorers) - versions - {self._champion or ""}:
+            del self._scorers[version]
+
+    def _refuse(self, why: str) -> None:
+        if why != self._refused:
+            self.failures += 1
+            stays = f"{self._champion} goes on serving" if self._champion else "there is nothing to serve yet"
+            log.error("the champion of %s cannot be loaded, %s: %s", self.name, stays, why)
+        self._refused = why

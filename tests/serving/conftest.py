@@ -1,0 +1,36 @@
+"""Stands on each store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.serving.stand import Stand
+
+
+@pytest.fixture(params=["embedded", "kafka"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where topics are: embedded, or on a real broker. Every story that does not say otherwise is told on both."""
+    if request.param == "kafka":
+        return f"kafka://{request.getfixturevalue('kafka_address')}"
+    return f"embedded://{tmp_path / 'topics.db'}"
+
+
+@pytest.fixture
+def stand(url: str, tmp_path: Path, topic_name: Callable[[str], str]) -> Iterator[Stand]:
+    """A stand with two partitions."""
+    yield from _stand(url, tmp_path, topic_name, 2)
+
+
+@pytest.fixture
+def large(url: str, tmp_path: Path, topic_name: Callable[[str], str]) -> Iterator[Stand]:
+    """A stand with four partitions."""
+    yield from _stand(url, tmp_path, topic_name, 4)
+
+
+def _stand(url: str, folder: Path, topic_name: Callable[[str], str], partitions: int) -> Iterator[Stand]:
+    made = Stand(url, topic_name("plant"), folder, partitions)
+    yield made
+    made.close()

@@ -1,0 +1,105 @@
+"""What came out of a service, and how it compares with what should have come out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from streamae.detection.alerts import Alert
+from streamae.serving.outputs import PackedScores
+from tests.serving.stand import Stand
+
+Facts = dict[Hashable, list[object]]  # what a record is about -> the contents under which it was published
+
+
+class Compared(NamedTuple):
+    """How many things of one kind were compared, and what became of them."""
+
+    compared: int
+    lost: int
+    doubled: int
+    different: int  # or never to be there at all
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing is amiss."""
+        return not (self.lost or self.doubled or self.different)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything committed on a service's topics, by kind."""
+
+    kinds: dict[str, Facts]
+
+    @classmethod
+    def of(cls, stand: Stand) -> Outcome:
+        """Read it as a subscriber does: committed records only."""
+        alerts = [(partition, value or b"") for partition, _, value in stand.read("alerts")]
+        scores = [row for partition, _, value in stand.read("scores") for row in _windows(partition, value or b"")]
+        letters = [((partition, value), key) for partition, key, value in stand.read("deadletters")]
+        return cls(
+            {
+                "alerts": _facts(_alert(partition, value) for partition, value in alerts),
+                "order": _facts(_order(alerts)),
+                "scores": _facts(scores),
+                "dead letters": _facts(letters),
+            }
+        )
+
+    def against(self, wanted: Outcome) -> dict[str, Compared]:
+        """This outcome beside the one that was wanted."""
+        return {kind: _compare(facts, wanted.kinds[kind]) for kind, facts in self.kinds.items()}
+
+    def equals(self, wanted: Outcome) -> bool:
+        """Whether nothing was lost, doubled or different."""
+        return all(compared.equal for compared in self.against(wanted).values())
+
+
+def _compare(found: Facts, wanted: Facts) -> Compared:
+    both = found.keys() & wanted.keys()
+    return Compared(
+        compared=len(wanted),
+        lost=len(wanted.keys() - found.keys()),
+        doubled=sum(len(contents) > len(wanted.get(about, [0])) for about, contents in found.items()),
+        different=len(found.keys() - wanted.keys()) + sum(set(found[about]) != set(wanted[about]) for about in both),
+    )
+
+
+def _facts(pairs: Iterable[tuple[Hashable, object]]) -> Facts:
+    facts: Facts = defaultdict(list)
+    for about, content in pairs:
+        facts[about].append(content)
+    return dict(facts)
+
+
+def _alert(partition: int, value: bytes) -> tuple[Hashable, object]:
+    alert = msgspec.json.decode(value, type=Alert)
+    return (partition, alert.id, alert.state), value
+
+
+def _order(alerts: list[tuple[int, bytes]]) -> list[tuple[Hashable, object]]:
+    """The order in which each series' alerts were published."""
+    by_series: dict[str, list[str]] = defaultdict(list)
+    for _, value in alerts:
+        alert = msgspec.json.decode(value, type=Alert)
+        by_series[alert.series].append(f"{alert.id} {alert.state}")
+    return [(series, tuple(sequence)) for series, sequence in by_series.items()]
+
+
+def _windows(partition: int, value: bytes) -> list[tuple[Hashable, object]]:
+    """The windows of a packed record; scores as their bits."""
+    packed = msgspec.msgpack.decode(value, type=PackedScores)
+    start, end, score, settled = (
+        np.frombuffer(column, "<i8").tolist() for column in (packed.start, packed.end, packed.score, packed.settled)
+    )
+    errors = np.frombuffer(packed.channel_error, "<u4").reshape(len(start), -1).tolist()
+    return [
+        ((partition, series, begin), (*rest, tuple(channels), packed.version))
+        for series, begin, *rest, channels in zip(packed.series, start, end, score, settled, errors, strict=True)
+    ]

@@ -1,0 +1,113 @@
+"""What the service will not guess: it says what is wrong, keeps the rest running, and goes on when that is mended."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from streamae.errors import TopicsError
+from streamae.topics.embedded import EmbeddedStore
+from streamae.topics.topics import Output, Source, TopicSpec
+from tests.kafka.broker import Broker
+from tests.serving.administering import add_partitions, delete_before
+from tests.serving.failing import hooked
+from tests.serving.stand import CALM, Stand, wait_for
+from tests.serving.test_stories import overheats
+
+
+def trim(stand: Stand, partition: int, first: int) -> None:
+    """Delete readings before an offset, as retention does."""
+    topic = stand.config.topics.readings
+    if isinstance(stand.store, EmbeddedStore):
+        stand.store.trim(topic, partition, first)
+    else:
+        delete_before(stand.url, topic, partition, first)
+
+
+@pytest.mark.parametrize("first", [25, 35], ids=["within the windows", "beyond what was committed"])
+def test_a_partition_whose_readings_are_gone_is_held_and_the_others_go_on(
+    stand: Stand, caplog: pytest.LogCaptureFixture, first: int
+) -> None:
+    stand.champion()
+    for partition, name in enumerate(("left", "right")):
+        stand.publish([(name, tick, CALM) for tick in range(26)], partition)
+    stand.serve_all()
+    for partition, name in enumerate(("left", "right")):
+        stand.publish([(name, tick, CALM) for tick in range(26, 40)], partition)
+    trim(stand, 0, first)
+    with stand.running() as service:
+        wait_for(lambda: service().committed.get(1) == 40)
+        wait_for(lambda: "[0] is held: " in caplog.text)
+    assert f"retention has deleted all before {first}" in caplog.text
+    assert "reset this group's offset to go on" in caplog.text
+    assert 0 not in service().committed
+
+
+def test_readings_that_vanish_while_it_runs_hold_that_partition_only(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    stand.champion()
+    hooks: list[Callable[[Source], None]] = []
+    stand.open = hooked(hooks)
+    stand.publish([("left", tick, CALM) for tick in range(10)], 0)
+    with stand.running() as service:
+        wait_for(lambda: service().committed.get(0) == 10)
+        trim(stand, 0, 10)
+        hooks.append(lambda source: source.resume(0, 5))  # as if it had fallen behind
+        wait_for(lambda: "[0] is held: " in caplog.text)
+        stand.publish([("right", tick, CALM) for tick in range(40)], 1)
+        wait_for(lambda: service().committed.get(1) == 40)
+    assert service().committed[0] == 10
+
+
+def test_episodes_without_a_committed_offset_are_not_guessed_away(stand: Stand) -> None:
+    stand.champion()
+    stand.store.create([TopicSpec(f"{stand.name}.state", 2, {"cleanup.policy": "compact"})])
+    stand.write([Output(f"{stand.name}.state", b"1", b"[]", 1)])
+    with pytest.raises(TopicsError, match=r"state\[1\] holds episodes.*Set the group's offset") as refused:
+        stand.serve_all()
+    assert refused.value.exit_code == 1
+
+
+def test_wrong_partition_counts_are_named_and_it_goes_on_once_they_are_right(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    stand.champion()
+    alerts = f"{stand.name}.alerts"
+    stand.store.create([TopicSpec(alerts, 1)])
+    stand.publish(overheats())
+    with stand.running() as service:
+        wait_for(lambda: f"the topic {alerts} has 1 partitions" in caplog.text)
+        assert "they must be equal; add partitions" in caplog.text
+        if not isinstance(stand.store, EmbeddedStore):  # where partitions cannot be added later
+            add_partitions(stand.url, alerts, 2)
+            wait_for(lambda: sum(service().committed.values()) >= 60)
+
+
+def test_a_broker_that_comes_late_is_waited_for(
+    kafka_address: str, tmp_path: Path, topic_name: Callable[[str], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    from streamae.topics.kafka import KafkaStore
+    from streamae.topics.kafka_client import Timing
+
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        late, controller = (f"127.0.0.1:{each.getsockname()[1]}" for each in (one, other))
+    listeners = {
+        "listeners": f"PLAINTEXT://{late},CONTROLLER://{controller}",
+        "advertised.listeners": f"PLAINTEXT://{late}",
+        "controller.quorum.voters": f"1@{controller}",
+    }
+    stand = Stand(f"kafka://{kafka_address}", topic_name("plant"), tmp_path)  # its own topics are of no use here
+    stand.champion()
+    stand.url, stand.open = f"kafka://{late}", lambda url: KafkaStore(late, timing=Timing(bootstrap=1_000))
+    with stand.running() as service:
+        wait_for(lambda: f"waiting: Kafka at {late} cannot be used" in caplog.text)
+        with Broker(listeners):
+            stand.__post_init__()
+            stand.publish(overheats())
+            wait_for(lambda: sum(service().committed.values()) >= 60)
+            assert len(stand.alerts()) == 2
+            stand.close()

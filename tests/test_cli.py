@@ -1,0 +1,125 @@
+"""The command line: what it prints, and the exit codes that scripts rely on."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from streamae import cli
+from streamae.errors import Fenced
+from streamae.registry import Registry
+from tests.graphs import tiny_artifact
+
+CONFIG = """\
+service = "plant"
+model = "tiny"
+[topics]
+store = "embedded://plant.db"
+readings = "plant.readings"
+[readings]
+channels = { channel-0 = "$.a", channel-1 = "$.b" }
+[windows]
+cadence_s = 1
+length = 4
+stride = 2
+"""
+COMMANDS = ["demo", "simulate", "check", "doctor", "train", "serve", "alerts"]
+MODEL_COMMANDS = ["list", "show", "promote", "rollback"]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    """A config on disk, beside nothing."""
+    path = tmp_path / "plant.toml"
+    path.write_text(CONFIG)
+    return str(path)
+
+
+def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit code of the program with these arguments."""
+    monkeypatch.setattr(sys, "argv", ["streamae", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.parametrize("command", [[one] for one in COMMANDS] + [["models", one] for one in MODEL_COMMANDS])
+def test_every_command_has_help_with_an_example(command: list[str]) -> None:
+    shown = CliRunner().invoke(cli.app, [*command, "--help"])
+    assert shown.exit_code == 0
+    assert f"streamae {' '.join(command)}" in shown.output.split("Example")[1]
+
+
+def test_check_says_what_a_service_will_do(
+    config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("check", config, monkeypatch=monkeypatch) == 0
+    said = capsys.readouterr().out
+    assert "reads plant.readings" in said
+    assert "windows of 4 ticks" in said
+    assert not (Path(config).parent / "plant.db").exists()
+
+
+def test_a_wrong_config_exits_2_with_every_fault_and_its_path(
+    config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(config).write_text(CONFIG.replace("stride = 2", "strid = 2").replace('model = "tiny"', "model = 7"))
+    assert run("check", config, monkeypatch=monkeypatch) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "$.windows: unknown key `strid`; did you mean `stride`?" in said
+    assert "$.model: Expected `str`, got `int`" in said
+
+
+def test_a_command_without_its_extra_names_it(
+    config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in [name for name in sys.modules if name.startswith("streamae.training")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert run("train", config, monkeypatch=monkeypatch) == 2
+    assert "pip install 'streamae[train]'" in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_cannot_be_repaired_exits_70(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fenced(*arguments: object) -> None:
+        raise Fenced("another process has joined as '0'")
+
+    monkeypatch.setattr("streamae.serving.process.serve_until_signalled", fenced)
+    assert run("serve", config, monkeypatch=monkeypatch) == 70
+
+
+def test_doctor_finds_what_is_missing_and_fails(
+    config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("doctor", config, "--json", monkeypatch=monkeypatch) == 1
+    found = {finding["what"]: finding["state"] for finding in json.loads(capsys.readouterr().out)}
+    assert found["the topic plant.readings does not exist: create it, or correct $.topics.readings"] == "fault"
+    assert any("has no champion" in what and state == "warning" for what, state in found.items())
+
+
+def test_models_are_listed_promoted_and_rolled_back(
+    config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = Registry(Path(config).parent / "registry")
+    for _ in range(2):
+        registry.register(tiny_artifact())
+    assert run("models", "promote", config, "v0001", monkeypatch=monkeypatch) == 0
+    assert run("models", "promote", config, "v0002", "--why", "better", monkeypatch=monkeypatch) == 0
+    assert run("models", "rollback", config, monkeypatch=monkeypatch) == 0
+    capsys.readouterr()
+    assert run("models", "list", config, "--json", monkeypatch=monkeypatch) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["version"], row["champion"]) for row in rows] == [("v0001", "yes"), ("v0002", "")]
+    assert run("models", "promote", config, "v0003", monkeypatch=monkeypatch) == 1
+    assert "v0003" in capsys.readouterr().err
+
+
+def test_alerts_of_a_service_that_never_ran(
+    config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("alerts", config, monkeypatch=monkeypatch) == 1
+    assert "start `streamae serve --create-topics` first" in " ".join(capsys.readouterr().err.split())
