@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,8 @@ from streamae.detection.episodes import EpisodePolicy
 from streamae.detection.grid import Lateness
 from streamae.detection.readings import Mapping
 from streamae.errors import ConfigError
+
+AUTOENCODERS = "streamae.autoencoders"  # the group of entry points
 
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Seconds = Annotated[float, Meta(ge=0)]
@@ -62,18 +65,9 @@ class Readings(Section, frozen=True, kw_only=True):
 
     def mapping(self) -> Mapping:
         """The same, as detection takes it."""
-        return Mapping(
-            layout=self.layout,
-            series_from=self.series_from,
-            series=self.series,
-            time=self.time,
-            time_unit=self.time_unit,
-            channels=self.channels,
-            channel=self.channel,
-            value=self.value,
-            strict=self.strict,
-            max_ahead_ms=int(self.max_ahead_s * 1000),
-        )
+        facts = msgspec.structs.asdict(self)
+        del facts["codec"]
+        return Mapping(max_ahead_ms=int(facts.pop("max_ahead_s") * 1000), **facts)
 
 
 class Windows(Section, frozen=True, kw_only=True):
@@ -143,9 +137,7 @@ class Training(Section, frozen=True, kw_only=True):
 
     files: list[str] = []  # Parquet or CSV files with columns series, time and one a channel; patterns allowed
     autoencoder: Name = "lstm"  # lstm, transformer, pca, or one that an installed package brings
-    hidden: Annotated[tuple[Count, ...], Meta(min_length=1)] = (
-        64,
-    )  # nodes of each layer of the encoder; the decoder mirrors them
+    hidden: Annotated[tuple[Count, ...], Meta(min_length=1)] = (64,)  # nodes of the encoder's layers, mirrored
     code: Count = 16  # size of the code
     token: Count = 4  # rows of a window that make one token
     heads: Count = 4  # transformer: attention heads
@@ -162,6 +154,11 @@ class Training(Section, frozen=True, kw_only=True):
     seed: int = 0
     spans: Spans = Spans()
     budget_per_week: Annotated[float, Meta(gt=0)] = 1.0  # false episodes per series and week that are accepted
+
+    def __post_init__(self) -> None:
+        known = sorted(entry_points(group=AUTOENCODERS).names)
+        if self.autoencoder not in known:
+            raise ValueError(f"there is no autoencoder `{self.autoencoder}`; known: {', '.join(known)}")
 
 
 class Serving(Section, frozen=True, kw_only=True):

@@ -75,6 +75,10 @@ class Threshold(Facts, frozen=True, kw_only=True):
     error: float
     settled: float
 
+    def __post_init__(self) -> None:
+        if not (0 < self.error < np.inf and 0 < self.settled < np.inf):
+            raise ValueError(f"a threshold must be above 0 and finite, not {self.error:g} and {self.settled:g}")
+
 
 class Span(Facts, frozen=True, kw_only=True):
     """Event times [start, end), in ms since the epoch."""
@@ -172,15 +176,10 @@ class Artifact:
         for name in FILES:
             if hashlib.sha256(files[name]).hexdigest() != manifest.files.get(name):
                 raise ArtifactError(f"{where}: {name} is damaged (its sha256 is not the manifest's)")
-        profiles = _arrays(files["profiles.npz"], f"{where}: profiles.npz")
-        golden = _arrays(files["golden.npz"], f"{where}: golden.npz")
-        return cls(
-            manifest,
-            files["model.onnx"],
-            files["full.onnx"],
-            Profiles(tuple(profiles["series"].tolist()), profiles["table"]),
-            Golden(**golden),
-        )
+        profiles = _arrays(files["profiles.npz"], f"{where}: profiles.npz", ("series", "table"))
+        golden = _arrays(files["golden.npz"], f"{where}: golden.npz", Golden.__match_args__)
+        known = Profiles(tuple(profiles["series"].tolist()), profiles["table"])
+        return cls(manifest, files["model.onnx"], files["full.onnx"], known, Golden(**golden))
 
 
 def _canonical(manifest: Manifest) -> bytes:
@@ -215,9 +214,12 @@ def _npz(**arrays: NDArray[Any]) -> bytes:
     return out.getvalue()
 
 
-def _arrays(data: bytes, where: str) -> dict[str, NDArray[Any]]:
+def _arrays(data: bytes, where: str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+            found = {name: arrays[name] for name in arrays.files}
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"{where} cannot be read ({error})") from error
+    if set(found) != set(names):
+        raise ArtifactError(f"{where} holds {', '.join(sorted(found))}, not {', '.join(sorted(names))}")
+    return found

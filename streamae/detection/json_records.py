@@ -57,22 +57,22 @@ class JsonDecoder:
         kept = np.array(at, np.int64)  # [N] which record each row came from
         offset = records.offset[kept]
         columns = _Columns(len(rows), offset, dead)
+        names = columns.names(self._names(records, rows, at))
+        columns.skip(~self._wanted(names))
         time = columns.times([self._get["time"](row) for row in rows], self.mapping.time_unit)
         columns.check_ahead(time, records.timestamp[kept], self.mapping.max_ahead_ms)
-        names = columns.names(self._names(records, rows, at))
         values = self._values(rows, columns)
         values -= self._origin
         with np.errstate(over="ignore"):
             narrow = values.astype(np.float32)
         infinite = np.asarray(np.isinf(narrow).any(axis=1))
         columns.refuse(infinite, Reason.INFINITE, "a value is infinite or beyond float32")
-        wanted = self._wanted(names)
-        good = columns.good & wanted
+        good = columns.good
         index: dict[str, int] = {}
         series = [index.setdefault(name, len(index)) for name, ok in zip(names, good.tolist(), strict=True) if ok]
         readings = Readings(tuple(index), np.array(series, np.int32), time[good], narrow[good], offset[good])
         dead.sort()
-        return Decoded(readings, dead, int((columns.good & ~wanted).sum()) + columns.skipped)
+        return Decoded(readings, dead, columns.skipped)
 
     def _parse(self, records: RecordColumns, dead: list[DeadLetter]) -> tuple[list[Any], list[int]]:
         rows: list[Any] = []

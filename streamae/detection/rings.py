@@ -66,8 +66,9 @@ class Rings:
         tick = first[:, None] + np.arange(length)
         place = tick % self.ticks
         values, offset = self.values[slot[:, None], place], self.offset[slot[:, None], place]
-        beyond = tick > self.filled[slot][:, None]  # nothing came yet: the ring may hold an older tick there
-        values[beyond], offset[beyond] = np.nan, NOWHERE
+        if (first + length - 1 > self.filled[slot]).any():
+            beyond = tick > self.filled[slot][:, None]  # nothing came yet: the ring may hold an older tick there
+            values[beyond], offset[beyond] = np.nan, NOWHERE
         return values, offset
 
     def clear(self, slot: Ints, first: Ints, count: Ints) -> None:

@@ -52,11 +52,12 @@ class Scorer:
         self._full = _session(artifact.full, device, "full.onnx")
         self._check_shapes()
 
-    def errors(self, windows: NDArray[np.float32], profile: NDArray[np.float32]) -> Errors:
+    def errors(
+        self, windows: NDArray[np.float32], profile: NDArray[np.float32], micro_batch: int = MICRO_BATCH
+    ) -> Errors:
         """Errors of windows [B, T, C] (NaN = silence) under the profile [B, 3, C] of each one's series."""
         names = ["error", "settled_error", "channel_error"]
-        error, settled, channel = _run(self._model, names, windows, profile)
-        return Errors(error, settled, channel)
+        return Errors(*_run(self._model, names, (windows, profile), micro_batch))
 
     def score(self, windows: NDArray[np.float32], series: Sequence[str]) -> Scores:
         """Scores of windows [B, T, C]; `series` names each one's series."""
@@ -64,24 +65,40 @@ class Scorer:
         manifest = self.artifact.manifest
         known = [manifest.thresholds.get(name, manifest.threshold) for name in series]
         threshold = np.array([t.error for t in known], np.float64)
-        settled = np.array([t.settled for t in known], np.float64)
-        return Scores(errors.error / threshold, errors.settled_error / settled, errors.channel_error, threshold)
+        with np.errstate(over="ignore"):
+            score = errors.error / threshold
+            settled = errors.settled_error / np.array([t.settled for t in known], np.float64)
+        if not (np.isfinite(score).all() and np.isfinite(settled).all()):
+            raise ArtifactError(
+                f"{self._label()}: model.onnx gives errors that are no numbers; roll back to the version before"
+            )
+        return Scores(score, settled, errors.channel_error, threshold)
 
     def reconstruct(self, windows: NDArray[np.float32], series: Sequence[str]) -> NDArray[np.float32]:
         """What the model would have expected, [B, T, C], in raw units less the origin."""
-        (expected,) = _run(self._full, ["reconstruction"], windows, self.artifact.profiles.rows(series))
+        inputs = windows, self.artifact.profiles.rows(series)
+        (expected,) = _run(self._full, ["reconstruction"], inputs, MICRO_BATCH)
         return expected
 
     def prove(self) -> None:
-        """Run the golden windows; also warms the session. Raises ArtifactError where an output differs."""
+        """Run the golden windows, which also warms the session. Raises ArtifactError where an output differs.
+
+        On the CPU a window must score the same to the last bit whatever stands beside it: a replay cuts batches anew.
+        """
         golden = self.artifact.golden
         seen = self.errors(golden.windows, golden.profile)
+        alone = self.errors(golden.windows, golden.profile, micro_batch=1)
         for name in ("error", "settled_error", "channel_error"):
             want, got = getattr(golden, name), getattr(seen, name)
             if want.shape != got.shape or not np.allclose(got, want, rtol=GOLDEN_TOLERANCE[self.device], atol=1e-6):
                 raise ArtifactError(
                     f"{self._label()}: model.onnx does not reproduce its golden windows ({name} differs); "
                     "this runtime computes something else than the one that exported it"
+                )
+            if self.device == "cpu" and not np.array_equal(got, getattr(alone, name)):
+                raise ArtifactError(
+                    f"{self._label()}: on this machine a window's {name} depends on the windows beside it, so a replay "
+                    "would not give the same alerts; train it again here, or serve it where it was trained"
                 )
         self.reconstruct(golden.windows[:1], [""])
 
@@ -138,11 +155,10 @@ def _session(graph: bytes, device: Device, name: str) -> Any:
 
 
 def _run(
-    session: Any, names: list[str], windows: NDArray[np.float32], profile: NDArray[np.float32]
+    session: Any, names: list[str], inputs: tuple[NDArray[np.float32], NDArray[np.float32]], micro_batch: int
 ) -> list[NDArray[np.float32]]:
     """Run in micro-batches and join. An empty batch runs too: it gives empty outputs of the right shapes."""
-    parts = [
-        session.run(names, {"windows": windows[at : at + MICRO_BATCH], "profile": profile[at : at + MICRO_BATCH]})
-        for at in range(0, max(len(windows), 1), MICRO_BATCH)
-    ]
+    windows, profile = inputs
+    slices = [slice(at, at + micro_batch) for at in range(0, max(len(windows), 1), micro_batch)]
+    parts = [session.run(names, {"windows": windows[some], "profile": profile[some]}) for some in slices]
     return [np.concatenate(columns) if len(parts) > 1 else columns[0] for columns in zip(*parts, strict=True)]

@@ -168,7 +168,7 @@ def prove_parity(
         which = np.resize(np.arange(len(windows)), batch)
         with torch.no_grad():
             wanted = [out.numpy() for out in graph(torch.from_numpy(windows[which]), torch.from_numpy(profile[which]))]
-        errors = scorer.errors(windows[which], profile[which])
+        errors = scorer.errors(windows[which], profile[which], micro_batch=batch)
         given = [errors.error, errors.settled_error, errors.channel_error]
         difference = max(map(_difference, wanted, given))
         if not difference <= TOLERANCE:

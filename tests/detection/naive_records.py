@@ -34,10 +34,10 @@ def decode(mapping: Mapping, channels: Sequence[Channel], key: bytes | None, val
         faults.add(Reason.WRONG_TYPE)
     elif not 1 <= len(series) <= 1000:
         faults.add(Reason.NO_SERIES)
-    if faults:
-        return faults
-    ours = fnmatch.fnmatchcase(series, mapping.series)
-    return (series, time, values) if ours and values is not None else None
+    named = not faults & {Reason.WRONG_TYPE, Reason.NO_SERIES}
+    if named and not fnmatch.fnmatchcase(series, mapping.series):
+        return None
+    return faults or (None if values is None else (series, time, values))
 
 
 def find(record: Any, path: str) -> Any:

@@ -112,3 +112,10 @@ def test_windows_that_make_no_sense_are_refused(length: int, stride: int, cadenc
 def test_unknown_facts_are_refused() -> None:
     with pytest.raises(msgspec.ValidationError, match="unknown field"):
         msgspec.convert({"name": "a", "colour": "red"}, Channel)
+
+
+def test_an_archive_with_other_arrays_is_refused_by_name() -> None:
+    artifact, folder = tiny_artifact(), io.BytesIO()
+    np.savez(folder, windows=np.zeros(3))
+    with pytest.raises(ArtifactError, match=r"golden\.npz holds windows, not channel_error"):
+        Artifact.decode(signed({**artifact.encode(), "golden.npz": folder.getvalue()}, artifact))

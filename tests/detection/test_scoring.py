@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamae.detection.artifact import Artifact, WindowSpec
+from streamae.detection.artifact import Artifact, Threshold, WindowSpec
 from streamae.detection.scoring import Scorer, runtime
 from streamae.errors import ArtifactError, ConfigError, MissingExtra
 from tests.graphs import tiny_artifact
@@ -126,3 +126,15 @@ def test_a_gpu_that_is_not_there_is_an_error_and_not_a_cpu(monkeypatch: pytest.M
     monkeypatch.setattr(runtime(), "InferenceSession", lambda *_, **__: session)
     with pytest.raises(ConfigError, match="fell back to the CPU"):
         Scorer(ARTIFACT, "cuda")
+
+
+def test_errors_that_are_no_numbers_are_refused() -> None:
+    scorer = Scorer(tiny_artifact(threshold=1e-305))
+    with pytest.raises(ArtifactError, match=r"model\.onnx gives errors that are no numbers"):
+        scorer.score(np.full((1, 4, 2), np.float32(1e9)), ["pump"])
+
+
+@pytest.mark.parametrize("error", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_threshold_is_above_0_and_finite(error: float) -> None:
+    with pytest.raises(ValueError, match="above 0 and finite"):
+        Threshold(error=error, settled=1.0)

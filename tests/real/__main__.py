@@ -45,8 +45,9 @@ def main() -> None:
             rows.append(row)
             done = f"{row['set']} {row['mode']} {row['autoencoder']}: {row['found']} of {row['events']} events found"
             say.print(f"{time.monotonic() - began:5.0f} s  {done}, {row['false']} false alerts", highlight=False)
-            for series, why in row["failed"].items():
-                say.print(f"[red]failed[/] {series}: {why}", highlight=False, soft_wrap=True)
+            for why in dict.fromkeys(row["failed"].values()):
+                names = ", ".join(series for series, own in row["failed"].items() if own == why)
+                say.print(f"[red]failed[/] {names}: {why}", highlight=False, soft_wrap=True)
     if options.json:
         print(json.dumps(rows))
     else:

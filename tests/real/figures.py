@@ -82,18 +82,30 @@ def _covered(time: NDArray[np.int64], alerts: Sequence[Alerted]) -> NDArray[np.b
 def table(rows: Sequence[Facts]) -> Table:
     """A row a run."""
     found = Table(
-        *("set", "models", "autoencoder", "found", "by older\nalert", "false", "false\n/10k", "false\n/series-week"),
+        *(
+            "set",
+            "models",
+            "autoencoder",
+            "found",
+            "by older\nalert",
+            "false",
+            "false\n/10k",
+            "false /series\nand week",
+        ),
         *("normal\nin alert", "delay s\n(median)", "train s", "start s", "serve s", "readings/s"),
         title="Alerts held against labels",
         title_justify="left",
     )
     for row in rows:
+        if len(row["failed"]) == row["series"]:
+            found.add_row(row["set"], row["mode"], row["autoencoder"], "failed")
+            continue
         seconds = row["seconds"]
         failed = f", {len(row['failed'])} failed" if row["failed"] else ""
         found.add_row(
             *(row["set"], row["mode"], row["autoencoder"], f"{row['found']} of {row['events']}{failed}"),
             *(str(row["found_by_older"]), str(row["false"]), str(row["false_per_10k"])),
-            *(str(row["false_per_series_week"]), f"{row['normal_in_alert']:.1%}", str(row["median_delay_s"])),
+            *(str(row["false_per_series_week"]), f"{row['normal_in_alert']:.1%}", str(row["median_delay_s"] or "-")),
             *(f"{seconds.get(name, 0):g}" for name in ("train", "start", "serve")),
             f"{row['readings_per_s']:,}" if row["readings_per_s"] else "-",
         )

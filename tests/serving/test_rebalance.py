@@ -38,13 +38,14 @@ def test_an_instance_that_joins_and_leaves_changes_nothing(
     second = replace(first, changes={**SETTINGS, "serving": {"instance": "second"}})
     first.champion(tiny_artifact(length=LENGTH, stride=STRIDE))
     log = fleet_log(first.config.topics.readings, seed=3, ticks=400)
-    with first.running() as one, published(first, log, per_second=600):
-        for _ in range(2):
-            wait_for(lambda: running(one()) == 4)
-            with second.running() as other:
-                wait_for(lambda: running(other()) == running(one()) == 2)
-                wait_for(lambda: len(other().committed) == 2)
     with first.running() as one:
+        with published(first, log, per_second=600):
+            for _ in range(2):
+                wait_for(lambda: running(one()) == 4)
+                with second.running() as other:
+                    wait_for(lambda: running(other()) == running(one()) == 2)
+                    wait_for(lambda: len(other().committed) == 2)
+            wait_for(lambda: running(one()) == 4)
         wait_for(lambda: sum(one().committed.values()) >= first.published)
     alone = first.twin()
     alone.serve_all()

@@ -1,0 +1,29 @@
+"""An autoencoder as an installed package could bring it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from streamae.config import Training
+from streamae.training.autoencoders import Autoencoder, Shape
+
+
+class Dense(Autoencoder):
+    """One layer on each side of the code: what an installed package could bring."""
+
+    def __init__(self, shape: Shape, training: Training) -> None:
+        super().__init__()
+        self.shape = shape
+        cells = shape.length * shape.channels
+        self.shrink, self.grow = nn.Linear(cells, training.code), nn.Linear(training.code, cells)
+        nn.init.zeros_(self.grow.weight)
+        nn.init.zeros_(self.grow.bias)
+
+    def encode(self, residual: Tensor) -> Tensor:
+        code: Tensor = torch.tanh(self.shrink(residual.flatten(1)))
+        return code
+
+    def decode(self, code: Tensor) -> Tensor:
+        windows: Tensor = self.grow(code).reshape(-1, *self.shape)
+        return windows
