@@ -40,4 +40,4 @@ test: lint
 	$(BIN)/pytest $(ARGS)
 
 real: setup
-	$(BIN)/python tests/real.py $(ARGS)
+	$(BIN)/python -m tests.real $(ARGS)

@@ -26,7 +26,9 @@ BATCHES = (1, 7, 64, 256)  # at which parity is proved
 ERRORS = ("error", "settled_error", "channel_error")  # of model.onnx
 REST = ("reconstruction", "embedding")  # of full.onnx
 TOLERANCE = 1e-5  # relative difference
-SMALLEST = 1e-2  # error units below which a difference is measured against this: they are far below any threshold
+# Differences are relative to the value, or to this many error units where the value is smaller. A channel that stands
+# off its centre and is rebuilt well has a tiny error that is the difference of larger numbers: one unit is its measure.
+SMALLEST = {"error": 1e-2, "settled_error": 1e-2, "channel_error": 1.0}
 RANDOM = {
     "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli", "Dropout",
 }  # fmt: skip
@@ -170,17 +172,19 @@ def prove_parity(
             wanted = [out.numpy() for out in graph(torch.from_numpy(windows[which]), torch.from_numpy(profile[which]))]
         errors = scorer.errors(windows[which], profile[which], micro_batch=batch)
         given = [errors.error, errors.settled_error, errors.channel_error]
-        difference = max(map(_difference, wanted, given))
-        if not difference <= TOLERANCE:
+        differences = dict(zip(ERRORS, map(_difference, ERRORS, wanted, given), strict=True))
+        worst = max(differences, key=lambda name: differences[name])
+        if not differences[worst] <= TOLERANCE:
             raise ExportRefused(
-                f"at batch {batch} the exported graph differs from the network by {difference:.1e} (relative; "
-                f"at most {TOLERANCE:.0e} is allowed), so it is not served; try another version of torch or onnxscript"
+                f"at batch {batch} {worst} of the exported graph differs by {differences[worst]:.1e} from the network's "
+                f"(relative; at most {TOLERANCE:.0e} is allowed), so it is not served: if this autoencoder is your own, "
+                "see which of its operators loses precision; else try another version of torch or onnxscript"
             )
         limits = (threshold.error, threshold.settled)
         flips = sum(int(((a > x) != (b > x)).sum()) for a, b, x in zip(wanted[:2], given[:2], limits, strict=True))
-        proofs.append(Parity(batch=batch, relative_difference=difference, threshold_flips=flips))
+        proofs.append(Parity(batch=batch, relative_difference=differences[worst], threshold_flips=flips))
     return tuple(proofs)
 
 
-def _difference(wanted: Floats, given: Floats) -> float:
-    return float((abs(wanted - given) / np.maximum(abs(wanted), SMALLEST)).max(initial=0.0))
+def _difference(output: str, wanted: Floats, given: Floats) -> float:
+    return float((abs(wanted - given) / np.maximum(abs(wanted), SMALLEST[output])).max(initial=0.0))
