@@ -6,8 +6,9 @@
     reconstruction   the centre, at every tick
     embedding        each channel's mean deviation
 
-Silence counts neither way; a window of nothing but silence has error 0. A reading `k` scales off in every channel
-of a whole window gives an error of k * k, so that the default threshold stands for two scales.
+A blank window is computed beside, as in the graphs that training exports: a runtime sums a batch of one in another
+order than all others. Silence counts neither way; a window of nothing but silence has error 0. A reading `k` scales
+off in every channel of a whole window gives an error of k * k, so that the default threshold stands for two scales.
 """
 
 from __future__ import annotations
@@ -38,13 +39,16 @@ HEAD = """
     tiny (float[B, TICKS, CHANNELS] windows, float[B, 3, CHANNELS] profile) => (OUTPUTS)
     <int64[1] zero = {0}, int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3},
      int64[2] one_and_two = {1, 2}, float nothing = {0}, float tiny = {1e-6}, float least = {-1e4}, float most = {1e4},
-     float ticks = COUNT, float[TICKS, 1] recency = RECENCY, float[CHANNELS] scored = SCORED>
+     float ticks = COUNT, float[TICKS, 1] recency = RECENCY, float[CHANNELS] scored = SCORED,
+     float[1, TICKS, CHANNELS] blank = BLANK, float[1, 3, CHANNELS] plain = PLAIN, int64[1] last = {-1}>
 """
 
 SCALING = """
-    centre = Slice (profile, zero, one, one)
-    spread = Slice (profile, one, two, one)
-    away = Sub (windows, centre)
+    more = Concat <axis = 0> (windows, blank)
+    profiles = Concat <axis = 0> (profile, plain)
+    centre = Slice (profiles, zero, one, one)
+    spread = Slice (profiles, one, two, one)
+    away = Sub (more, centre)
     wide = Div (away, spread)
     silent = IsNaN (wide)
     near = Clip (wide, least, most)
@@ -52,7 +56,7 @@ SCALING = """
 """
 
 ERRORS = """
-    unit = Slice (profile, two, three, one)
+    unit = Slice (profiles, two, three, one)
     in_units = Div (deviation, unit)
     square = Mul (deviation, in_units)
     there = Not (silent)
@@ -62,23 +66,28 @@ ERRORS = """
     settled_sum = ReduceSum <keepdims = 0> (settled_square, one_and_two)
     settled_weight = ReduceSum <keepdims = 0> (counts, one_and_two)
     settled_some = Max (settled_weight, tiny)
-    settled_error = Div (settled_sum, settled_some)
+    more_settled = Div (settled_sum, settled_some)
+    settled_error = Slice (more_settled, zero, last, zero)
     recent = Mul (counts, recency)
     recent_square = Mul (square, recent)
     channel_sum = ReduceSum <keepdims = 0> (recent_square, one)
     recent_channel = ReduceSum <keepdims = 0> (recent, one)
     recent_weight = ReduceSum <keepdims = 1> (recent_channel, one)
     recent_some = Max (recent_weight, tiny)
-    channel_error = Div (channel_sum, recent_some)
-    error = ReduceSum <keepdims = 0> (channel_error, one)
+    more_channel = Div (channel_sum, recent_some)
+    channel_error = Slice (more_channel, zero, last, zero)
+    more_error = ReduceSum <keepdims = 0> (more_channel, one)
+    error = Slice (more_error, zero, last, zero)
 """
 
 ERROR_OUTPUTS = "float[B] error, float[B] settled_error, float[B, CHANNELS] channel_error"
 EXPECTATIONS = """
     shape = Shape (windows)
-    reconstruction = Expand (centre, shape)
+    own_centre = Slice (centre, zero, last, zero)
+    reconstruction = Expand (own_centre, shape)
     embedding_sum = ReduceSum <keepdims = 0> (deviation, one)
-    embedding = Div (embedding_sum, ticks)
+    more_embedding = Div (embedding_sum, ticks)
+    embedding = Slice (more_embedding, zero, last, zero)
 """
 FULL_OUTPUTS = "float[B, TICKS, CHANNELS] reconstruction, float[B, CHANNELS] embedding"
 
@@ -128,6 +137,7 @@ def graph(length: int, scored: Sequence[bool], outputs: str, body: str) -> bytes
     """An ONNX graph over windows [B, T, C] and profile [B, 3, C]."""
     text = f"{HEAD} {{ {SCALING} {body} }}".replace("OUTPUTS", outputs)
     words = {"RECENCY": numbers(range(1, length + 1)), "SCORED": numbers(scored), "COUNT": numbers([length])}
+    words |= {"BLANK": numbers([0] * length * len(scored)), "PLAIN": numbers([1] * 3 * len(scored))}
     for word, meaning in (words | {"TICKS": str(length), "CHANNELS": str(len(scored))}).items():
         text = text.replace(word, meaning)
     model: bytes = onnx.parser.parse_model(text).SerializeToString()

@@ -176,9 +176,9 @@ def prove_parity(
         worst = max(differences, key=lambda name: differences[name])
         if not differences[worst] <= TOLERANCE:
             raise ExportRefused(
-                f"at batch {batch} {worst} of the exported graph differs by {differences[worst]:.1e} from the network's "
-                f"(relative; at most {TOLERANCE:.0e} is allowed), so it is not served: if this autoencoder is your own, "
-                "see which of its operators loses precision; else try another version of torch or onnxscript"
+                f"at batch {batch} the exported graph's {worst} differs by {differences[worst]:.1e} from the network's "
+                f"(relative; at most {TOLERANCE:.0e} is allowed), so it is not served. See which operator of your own "
+                "autoencoder loses precision, or try another version of torch or onnxscript"
             )
         limits = (threshold.error, threshold.settled)
         flips = sum(int(((a > x) != (b > x)).sum()) for a, b, x in zip(wanted[:2], given[:2], limits, strict=True))

@@ -118,7 +118,7 @@ class Stand:
             rows += [(partition, *row, packed.version) for row in zip(packed.series, start, score, strict=True)]
         return sorted(rows)
 
-    def serve_all(self, patience_s: float = 20.0) -> None:
+    def serve_all(self, patience_s: float = 60.0) -> None:
         """Serve until everything that was published is committed, then stop."""
         with self.running() as service:
             wait_for(lambda: sum(service().committed.values()) >= self.published, patience_s)
@@ -188,7 +188,7 @@ def toml_value(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-def wait_for(condition: Callable[[], bool], patience_s: float = 20.0) -> None:
+def wait_for(condition: Callable[[], bool], patience_s: float = 60.0) -> None:
     """Wait on a condition that no error may break."""
     until = time.monotonic() + patience_s
     while not condition():

@@ -159,5 +159,5 @@ def test_an_export_that_differs_is_refused(material: Material) -> None:
     off = onnx.numpy_helper.to_array(mean) + np.float32(0.01)
     mean.CopyFrom(onnx.numpy_helper.from_array(off, mean.name))
     sabotaged = replace(built.artifact, model=model.SerializeToString())
-    with pytest.raises(ExportRefused, match="at batch 1 error of the exported graph differs by 3"):
+    with pytest.raises(ExportRefused, match="at batch 1 the exported graph's error differs by 3"):
         prove_parity(graph, Scorer(sabotaged), probes, LIMIT)
