@@ -80,10 +80,6 @@ class Partition:
             self.detector.follow(self._decode(part)[0])
             self._beat()
 
-    def pass_over(self, position: int) -> None:
-        """Move on to a position behind which there are only records that are no reader's business."""
-        self.next_offset = max(self.next_offset, position)
-
     def outputs(self) -> list[Output]:
         """All that is to be written; the episodes come last, where they have changed."""
         outputs = list(self._outputs)

@@ -20,6 +20,7 @@ from streamae.config import Config
 from streamae.errors import ArtifactError, RecordsGone, RegistryError, TransactionFailed, Unreachable
 from streamae.registry import Registry
 from streamae.serving.models import Models
+from streamae.serving.notices import Notices
 from streamae.serving.partition import Partition
 from streamae.serving.provision import faults, provide
 from streamae.serving.recovery import Restore, Surroundings
@@ -49,7 +50,7 @@ class Service:
         self._running: dict[int, Partition] = {}
         self._restoring: dict[int, Restore] = {}
         self._last_commit = self._last_refresh = 0.0
-        self._said: dict[str, str] = {}
+        self._notices = Notices()
         self._source: Source
         self._sink: Sink
         self._around: Surroundings
@@ -58,10 +59,12 @@ class Service:
         """Serve until `stop` is set, then commit what is done and leave. Raises Fenced, TopicsError."""
         self.watchdog.start()
         try:
-            if not self._wait_until_ready(stop):
-                return
-            with self._connected():
-                self._serve(stop)
+            while self._wait_until_ready(stop):
+                try:
+                    with self._connected():
+                        return self._serve(stop)
+                except Unreachable as error:
+                    self._notices.say("broker", f"the broker is away, connecting again: {error}")
         finally:
             self.watchdog.stop()
 
@@ -86,6 +89,8 @@ class Service:
         return {"healthy": healthy, "version": champion, "partitions": states, "committed": dict(self.committed)}
 
     def _serve(self, stop: threading.Event) -> None:
+        self._running.clear()
+        self._restoring.clear()
         start = self.config.serving.start_at()
         self._around = Surroundings(self.settings, self._store, self._source, self.models, start, self.watchdog.beat)
         log.info("serving %s from %s", self.config.model, self.settings.readings)
@@ -107,10 +112,10 @@ class Service:
         waiting = self._restoring or any(partition.changed for partition in self._running.values())
         try:
             polled = self._source.poll(self.config.serving.commit_interval_ms / 1000 if waiting else IDLE_POLL_S)
-            self._unsay("broker", "the broker is back")
+            self._notices.over("broker", "the broker is back")
             return polled
         except Unreachable as error:
-            self._say("broker", f"the broker is away, trying on: {error}")
+            self._notices.say("broker", f"the broker is away, trying on: {error}")
         except RecordsGone as error:
             log.warning("all partitions are restored, where they can be: %s", error)
             self._restore_all()
@@ -138,10 +143,10 @@ class Service:
             except Unreachable:
                 continue
             except (RecordsGone, RegistryError, ArtifactError) as error:
-                self._say(about, f"{self.settings.readings}[{number}] is held: {error}")
+                self._notices.say(about, f"{self.settings.readings}[{number}] is held: {error}")
                 continue
             if partition is not None:
-                self._unsay(about, f"{self.settings.readings}[{number}] goes on")
+                self._notices.over(about, f"{self.settings.readings}[{number}] goes on")
                 del self._restoring[number]
                 self._running[number] = partition
                 self.telemetry.restores.inc()
@@ -186,10 +191,10 @@ class Service:
             self.watchdog.beat()
             try:
                 self._sink.renew()
-                self._unsay("broker", "the broker is back")
+                self._notices.over("broker", "the broker is back")
                 return
             except Unreachable as error:
-                self._say("broker", f"the broker is away, trying on: {error}")
+                self._notices.say("broker", f"the broker is away, trying on: {error}")
                 stop.wait(0.2)
 
     def _refresh(self) -> None:
@@ -212,9 +217,9 @@ class Service:
     def _report_torn_series(self) -> None:
         """One series lives in one partition, or its windows are torn apart."""
         places = Counter(name for partition in self._running.values() for name in partition.detector.series)
-        for name in [name for name, count in places.items() if count > 1 and f"series {name}" not in self._said]:
-            self.telemetry.violations.inc()
-            self._say(f"series {name}", f"the series {name} is in more than one partition: key records by series")
+        for name in [name for name, count in places.items() if count > 1]:
+            torn = f"the series {name} is in more than one partition: key records by series"
+            self.telemetry.violations.inc(self._notices.say(f"series {name}", torn))
 
     def _wait_until_ready(self, stop: threading.Event) -> bool:
         """Wait for the broker, the topics and a first champion; False where `stop` came first."""
@@ -222,9 +227,9 @@ class Service:
             self.watchdog.beat()
             missing = self._missing()
             if not missing:
-                self._unsay("start", "all is there")
+                self._notices.over("start", "all is there")
                 return True
-            self._say("start", "waiting: " + "; ".join(missing))
+            self._notices.say("start", "waiting: " + "; ".join(missing))
             stop.wait(min(self.config.serving.refresh_s, 2.0))
         return False
 
@@ -238,13 +243,3 @@ class Service:
         if self.models.champion() is None:
             found.append(f"the model {self.config.model} has no champion: train it, or `streamae models promote`")
         return found
-
-    def _say(self, about: str, what: str) -> None:
-        """Say a thing once, until it changes."""
-        if self._said.get(about) != what:
-            log.warning("%s", what)
-        self._said[about] = what
-
-    def _unsay(self, about: str, what: str) -> None:
-        if self._said.pop(about, None) is not None:
-            log.info("%s", what)

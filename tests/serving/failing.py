@@ -120,6 +120,29 @@ class HookedStore(TamperedStore):
         return self._real.sink(source.real, group, instance)
 
 
+class DistantStore(TamperedStore):
+    """A real store that cannot be reached the first time that a source or a sink is asked for."""
+
+    def __init__(self, real: TopicStore) -> None:
+        super().__init__(real)
+        self._away = {"source", "sink"}
+
+    def source(self, topic: str, group: str, instance: str) -> Source:
+        """The source, the second time."""
+        self._be_away("source")
+        return self._real.source(topic, group, instance)
+
+    def sink(self, source: Source, group: str, instance: str) -> Sink:
+        """The sink, the second time."""
+        self._be_away("sink")
+        return self._real.sink(source, group, instance)
+
+    def _be_away(self, end: str) -> None:
+        if end in self._away:
+            self._away.remove(end)
+            raise Unreachable(f"a fault on purpose: no {end}")
+
+
 def failing(faults: Iterator[Fault], met: list[Fault]) -> Callable[[str], Any]:
     """Opens stores that fail; `met` is told what has happened."""
     return lambda url: FailingStore(open_store(url), faults, met)

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from streamae.errors import TopicsError
+from streamae.topics import open_store
 from streamae.topics.embedded import EmbeddedStore
 from streamae.topics.topics import Output, Source, TopicSpec
 from tests.kafka.broker import Broker
 from tests.serving.administering import add_partitions, delete_before
-from tests.serving.failing import hooked
+from tests.serving.failing import DistantStore, hooked
 from tests.serving.stand import CALM, Stand, wait_for
 from tests.serving.test_stories import overheats
 
@@ -61,6 +62,18 @@ def test_readings_that_vanish_while_it_runs_hold_that_partition_only(
         stand.publish([("right", tick, CALM) for tick in range(40)], 1)
         wait_for(lambda: service().committed.get(1) == 40)
     assert service().committed[0] == 10
+
+
+def test_a_broker_that_is_away_while_the_service_connects_is_waited_for(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    stand.champion()
+    stand.open = lambda url: DistantStore(open_store(url))
+    stand.publish(overheats())
+    stand.serve_all()
+    assert "connecting again: a fault on purpose: no source" in caplog.text
+    assert "connecting again: a fault on purpose: no sink" in caplog.text
+    assert len(stand.alerts()) == 2
 
 
 def test_episodes_without_a_committed_offset_are_not_guessed_away(stand: Stand) -> None:
