@@ -12,7 +12,7 @@ from streamae.detection.alerts import Alert
 from streamae.errors import TopicsError
 from streamae.topics import open_store
 
-NEVER_AFTER = {"firing": "red", "resolved": "green"}
+COLOURS = {"firing": "red", "resolved": "green"}
 
 
 def alert_lines(config: Config, follow: bool, as_json: bool) -> Iterator[str]:
@@ -37,7 +37,7 @@ def line(alert: Alert) -> str:
     why = f" ({alert.reason})" if alert.reason else ""
     blame = ", ".join(f"{channel.name} {channel.share:.0%}" for channel in alert.channels[:3])
     return (
-        f"[{NEVER_AFTER[alert.state]}]{alert.state:8}[/] {alert.series} since {moment(alert.start)}{until}{why}: "
+        f"[{COLOURS[alert.state]}]{alert.state:8}[/] {alert.series} since {moment(alert.start)}{until}{why}: "
         f"score {alert.peak.score:.1f}, {blame} {'' if alert.confirmed else '(unconfirmed) '}\\[{alert.id[:8]}]"
     )
 

@@ -6,9 +6,8 @@ import msgspec
 import pytest
 
 from streamae.detection.artifact import WindowSpec
-from streamae.topics.topics import Output
 from tests.graphs import tiny_artifact
-from tests.serving.stand import CALM, HOT, Stand, at, reading, wait_for
+from tests.serving.stand import CALM, HOT, Stand, at, wait_for
 
 Log = list[tuple[str, int, float | None]]
 
@@ -105,34 +104,6 @@ def test_other_settings_begin_windows_anew_and_withdraw(stand: Stand, caplog: py
     stand.serve_all()
     assert [alert.reason for alert in stand.alerts()] == [None, "withdrawn"]
     assert "windows begin anew at offset 28" in caplog.text
-
-
-def test_every_record_that_cannot_be_a_reading_goes_to_dead_letters_with_its_reason(stand: Stand) -> None:
-    stand.champion()
-    stand.changes["readings"] = {"strict": True, "max_ahead_s": 3600.0}
-    topic = stand.config.topics.readings
-    bad = {
-        "undecodable": (b"p", b"{"),
-        "wrong_type": (b"p", record('"hot"')),
-        "no_series": (None, record("1")),
-        "no_time": (b"p", b'{"a": 1}'),
-        "infinite": (b"p", record("1e300")),
-        "unknown_channel": (b"p", record('1, "c": 2')),
-        "ahead": (b"p", record("1", tick=99_999)),
-        "late": (b"p", reading(2, CALM)),
-    }
-    stand.publish([("p", tick, CALM) for tick in range(20)], partition=0)
-    stand.write([Output(topic, key, value, 0, (), at(19)) for key, value in bad.values()])
-    stand.publish([("p", tick, CALM) for tick in range(20, 40)], partition=0)
-    stand.serve_all()
-    dead = [value or b"" for _, _, value in stand.read("deadletters")]
-    assert sorted(dead) == sorted(value for _, value in bad.values())
-    assert [start for _, _, start, *_ in stand.scores()] == [at(tick) for tick in range(-3, 36, 2)]
-
-
-def record(rest: str, tick: int = 19) -> bytes:
-    """A record that is not quite a reading."""
-    return f'{{"time": {at(tick)}, "a": {rest}}}'.encode()
 
 
 def test_it_waits_for_topics_and_a_champion_and_goes_on(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
