@@ -17,6 +17,7 @@ import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import msgspec
@@ -126,10 +127,13 @@ class Profiles:
     series: tuple[str, ...]
     table: NDArray[np.float32]
 
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.series, start=1)}
+
     def rows(self, names: Sequence[str]) -> NDArray[np.float32]:
         """The profile of each named series: [len(names), 3, C]."""
-        index = {name: row for row, name in enumerate(self.series, start=1)}
-        return self.table[[index.get(name, 0) for name in names]]
+        return self.table[[self._row.get(name, 0) for name in names]]
 
 
 @dataclass(frozen=True)
