@@ -25,7 +25,8 @@ ifdef KAFKA
 	@coproc broker { exec $(BIN)/python tests/kafka/broker.py; }; pid=$$broker_PID; \
 	trap "kill $$pid || true; wait $$pid || true" EXIT; \
 	read -r address <&"$${broker[0]}"; \
-	$(BIN)/streamae demo --store "kafka://$$address" $(ARGS)
+	$(BIN)/streamae demo --store "kafka://$$address" $(ARGS); \
+	if test -t 0; then read -r -p "The broker stays at $$address until you press Enter. "; fi
 else
 	@$(BIN)/streamae demo $(ARGS)
 endif
