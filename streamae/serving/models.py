@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 from streamae.detection.scoring import Device, Scorer
 from streamae.errors import ArtifactError, RegistryError
@@ -14,8 +15,9 @@ log = logging.getLogger(__name__)
 class Models:
     """Loads versions of one model; each is built, warmed and has reproduced its golden windows before it serves."""
 
-    def __init__(self, registry: Registry, name: str, device: Device = "cpu") -> None:
+    def __init__(self, registry: Registry, name: str, mapped: Collection[str], device: Device = "cpu") -> None:
         self.name = name
+        self._mapped = mapped  # the channels that readings can have
         self.failures = 0  # champions that could not be loaded
         self._registry = registry
         self._device = device
@@ -46,6 +48,7 @@ class Models:
         """The scorer of a version. Raises RegistryError, ArtifactError."""
         if version not in self._scorers:
             scorer = Scorer(self._registry.load(self.name, version), self._device)
+            self._refuse_unmapped(scorer)
             scorer.prove()
             self._scorers[version] = scorer
         return self._scorers[version]
@@ -54,6 +57,15 @@ class Models:
         """Let go of all other versions (the champion stays)."""
         for version in set(self._scorers) - versions - {self._champion or ""}:
             del self._scorers[version]
+
+    def _refuse_unmapped(self, scorer: Scorer) -> None:
+        manifest = scorer.artifact.manifest
+        unmapped = [channel.name for channel in manifest.channels if channel.name not in self._mapped]
+        if unmapped:
+            raise ArtifactError(
+                f"{manifest.name} {manifest.version} needs the channels {', '.join(unmapped)}, which "
+                "$.readings.channels does not map: map them, or train a version without them"
+            )
 
     def _refuse(self, why: str) -> None:
         if why != self._refused:

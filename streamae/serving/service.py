@@ -43,7 +43,7 @@ class Service:
         self.settings = Settings.of(config)
         self.telemetry = Telemetry()
         self.watchdog = Watchdog()
-        self.models = Models(registry, config.model, config.serving.device)
+        self.models = Models(registry, config.model, config.readings.channels, config.serving.device)
         self.committed: dict[int, int] = {}  # partition -> offset of the next reading, as of the last transaction
         self._store = store
         self._create_topics = create_topics

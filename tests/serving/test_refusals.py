@@ -12,6 +12,7 @@ from streamae.errors import TopicsError
 from streamae.topics import open_store
 from streamae.topics.embedded import EmbeddedStore
 from streamae.topics.topics import Output, Source, TopicSpec
+from tests.graphs import tiny_artifact
 from tests.kafka.broker import Broker
 from tests.serving.administering import add_partitions, delete_before
 from tests.serving.failing import DistantStore, hooked
@@ -73,6 +74,20 @@ def test_a_broker_that_is_away_while_the_service_connects_is_waited_for(
     stand.serve_all()
     assert "connecting again: a fault on purpose: no source" in caplog.text
     assert "connecting again: a fault on purpose: no sink" in caplog.text
+    assert len(stand.alerts()) == 2
+
+
+def test_a_champion_with_channels_that_no_path_gives_is_refused_by_name(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    stand.champion(tiny_artifact(channels=3))
+    stand.publish(overheats())
+    with stand.running() as service:
+        wait_for(
+            lambda: "tiny v0001 needs the channels channel-2, which $.readings.channels does not map" in caplog.text
+        )
+        stand.champion()
+        wait_for(lambda: sum(service().committed.values()) >= 60)
     assert len(stand.alerts()) == 2
 
 
