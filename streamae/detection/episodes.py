@@ -78,12 +78,12 @@ class EpisodeTracker:
 
     def update(self, windows: Windows, scores: Scores, version: str, explain: Explain) -> list[Alert]:
         """Take scored windows in the order in which they closed; returns the alerts that they bring about."""
-        tracked = np.array([name in self.episodes for name in windows.series], np.bool_)
-        starters = set(np.array(windows.series, object)[scores.score > 1].tolist())
-        starting = np.array([name in starters for name in windows.series], np.bool_) if starters else tracked
-        counts = windows.observed >= self.policy.min_observed
+        concerned = {*self.episodes, *(windows.series[row] for row in np.flatnonzero(scores.score > 1).tolist())}
+        if not concerned:
+            return []
+        matters = np.array([name in concerned for name in windows.series], np.bool_)
         alerts: list[Alert] = []
-        for row in np.flatnonzero((tracked | starting) & counts).tolist():
+        for row in np.flatnonzero(matters & (windows.observed >= self.policy.min_observed)).tolist():
             alerts += self._expired([windows.series[row]], int(windows.closed_at[row]))
             alerts += self._window(_Seen(windows, scores, row, version), explain)
         return alerts
