@@ -17,7 +17,7 @@ setup: .venv/.done
 .venv/.done: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q 'uv>=0.5'
-	$(BIN)/uv pip install -q --python $(BIN)/python -e '.[train,serve,cpu,dev]'
+	$(BIN)/uv pip install -q --python $(BIN)/python -e '.[train,serve,cpu,bench,dev]'
 	touch $@
 
 demo: setup

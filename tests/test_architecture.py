@@ -113,7 +113,7 @@ def test_the_environment_is_read_in_one_place() -> None:
     readers = [
         name_of(path) for path in PACKAGE.rglob("*.py") if re.search(r"\bos\.(environ|getenv)", path.read_text())
     ]
-    assert readers == ["streamae/config.py"]
+    assert readers == ["streamae/config/__init__.py"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

@@ -1,0 +1,1 @@
+"""Bench: what serving costs, beside the parts that it cannot do without."""

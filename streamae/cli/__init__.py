@@ -1,0 +1,35 @@
+"""The command line: one function a command, no logic. Exit codes: 0 done, 1 failed, 2 wrong usage, 70 restart me."""
+
+from __future__ import annotations
+
+import sys
+
+from streamae.cli import batch, live, models, setup
+from streamae.cli.app import app, err
+from streamae.cli.app import models as models_app
+from streamae.errors import MissingExtra, StreamaeError
+
+__all__ = ["app", "batch", "live", "main", "models", "setup"]
+
+app.add_typer(models_app, name="models")
+
+EXTRAS = {"torch": "train", "onnx": "train", "onnxscript": "train", "pandas": "train", "pyarrow": "train"}
+EXTRAS |= {"sklearn": "train", "matplotlib": "train", "apscheduler": "train", "confluent_kafka": "bench"}
+EXTRAS |= {"kafka": "serve", "prometheus_client": "serve", "onnxruntime": "cpu"}
+
+
+def main() -> None:
+    """Run the command line; every error that a user can act on is a line, not a traceback."""
+    try:
+        app()
+    except StreamaeError as error:
+        err.print(f"[red]error[/red] {error}", highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        err.print(
+            f"[red]error[/red] this command needs {error.name}: pip install 'streamae\\[{extra}]'", highlight=False
+        )
+        sys.exit(MissingExtra.exit_code)

@@ -1,0 +1,85 @@
+"""One TOML file -> frozen structs, a section a room. The only reader of environment variables.
+
+Every fault is found before anything starts, and named with its path, its reason and its cure.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from streamae import strict_toml
+from streamae.config.sections import (
+    AUTOENCODERS,
+    Episodes,
+    Name,
+    Readings,
+    Section,
+    Serving,
+    Spans,
+    Topics,
+    Training,
+    Windows,
+)
+from streamae.errors import ConfigError
+
+__all__ = ["AUTOENCODERS", "Config", "Readings", "Spans", "Training", "Windows", "load", "parse"]
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    service: Name
+    model: Name
+    registry: str = "registry"
+    topics: Topics
+    readings: Readings
+    windows: Windows
+    episodes: Episodes = Episodes()
+    training: Training = Training()
+    serving: Serving = Serving()
+
+    def __post_init__(self) -> None:
+        for key, names in (("context", self.training.context), ("ranges", self.training.ranges)):
+            for name in names:
+                if name not in self.readings.channels:
+                    raise ValueError(f"training.{key} names {name!r}, which is none of $.readings.channels")
+
+    def topic(self, kind: str) -> str:
+        """The name of one of the service's own topics."""
+        return f"{self.service}.{kind}"
+
+
+def load(path: Path) -> Config:
+    """Read and check a config file. Raises ConfigError that names the file, the path in it, and the cure."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); give the path of a TOML file") from error
+    try:
+        return parse(text, path.parent)
+    except ConfigError as error:
+        raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from error
+
+
+def parse(text: str, folder: Path = Path()) -> Config:
+    """A config from TOML text; relative paths in it start at `folder`. Raises ConfigError with one line a fault."""
+    config = _located(strict_toml.read(text, Config, os.environ), folder)
+    config.episodes.policy(config.windows)
+    return config
+
+
+def _located(config: Config, folder: Path) -> Config:
+    """Files and folders named in the config are meant from where the config lies."""
+    registry = config.registry if "://" in config.registry else str(folder / config.registry)
+    store = config.topics.store
+    if store.startswith("embedded://"):
+        store = f"embedded://{folder / store.removeprefix('embedded://')}"
+    return msgspec.structs.replace(
+        config,
+        registry=registry,
+        topics=msgspec.structs.replace(config.topics, store=store),
+        training=msgspec.structs.replace(config.training, files=[str(folder / each) for each in config.training.files]),
+    )

@@ -1,0 +1,1 @@
+"""The notebook's functions: frames in, artifacts and frames out."""
