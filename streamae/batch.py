@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
@@ -13,18 +13,31 @@ from rich.table import Table
 
 from streamae.config import Config
 from streamae.detection.artifact import Artifact, Manifest
+from streamae.errors import ConfigError
 from streamae.registry import Registry
 from streamae.subscriber import moment
 
+if TYPE_CHECKING:
+    from streamae.training.history import Gathered
 
-def train_and_register(config: Config, promote: bool, console: Console, as_json: bool = False) -> Manifest:
-    """Train, register, and promote where asked to or where there is no champion yet; prints the report."""
+
+Between = tuple[int | None, int | None]  # event times in ms: since, until
+
+
+def train_and_register(
+    config: Config, promote: bool, console: Console, as_json: bool = False, between: Between = (None, None)
+) -> Manifest:
+    """Train, register, and promote where asked to or where there is no champion yet; prints the report.
+
+    With a time in `between`, the topic's readings between the two are trained on, whatever the config names.
+    """
     from streamae.training import job, report
 
     registry = Registry(config.registry)
     champion = registry.champion(config.model)
     parent = registry.load(config.model, champion).manifest if champion else None
-    artifact = with_progress(console, lambda progress: job.train(config, parent=parent, progress=progress))
+    gathered = _gathered(config, console, between)
+    artifact = with_progress(console, lambda progress: job.train(config, gathered, parent=parent, progress=progress))
     manifest = registry.register(artifact).manifest
     promoted = promote or champion is None
     if promoted:
@@ -36,6 +49,17 @@ def train_and_register(config: Config, promote: bool, console: Console, as_json:
     role = "champion" if promoted else f"registered; {champion} stays champion until `streamae models promote`"
     console.print(f"{config.model} {manifest.version}: {role}", highlight=False)
     return manifest
+
+
+def _gathered(config: Config, console: Console, between: Between) -> Gathered:
+    """What to train on; a terminal is told how far reading the topic has come."""
+    from streamae.training.history import gather
+
+    since, until = between
+    if since is None and until is not None and config.training.topic_days is None:
+        raise ConfigError("--until without --since: give both, or $.training.topic_days in place of files")
+    with console.status("reading what to train on") as status:
+        return gather(config, until, since, lambda rows: status.update(f"reading: {rows:,} records"))
 
 
 def with_progress(console: Console, work: Any) -> Artifact:

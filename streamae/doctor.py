@@ -8,9 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from streamae.config import Config
+from streamae.detection.artifact import Channel
 from streamae.detection.json_records import JsonDecoder
-from streamae.detection.readings import RecordColumns
+from streamae.detection.readings import Decoded, RecordColumns
 from streamae.detection.scoring import Scorer, runtime
 from streamae.errors import StreamaeError
 from streamae.registry import Registry
@@ -36,19 +39,21 @@ def explain(config: Config) -> list[str]:
     spec, lateness = config.windows.spec(), config.windows.lateness()
     policy, training = config.episodes.policy(config.windows), config.training
     source = "the record's key" if config.readings.series_from == "key" else config.readings.series_from
-    minutes = spec.cadence_ms / 60_000
+    newest = f"the newest {training.topic_days:g} days of {config.topics.readings}" if training.topic_days else ""
+    trained_on = ", ".join(training.files) or newest or "no files yet"
     return [
         f"reads {config.topics.readings} at {config.topics.store}; each record is a {config.readings.layout} "
-        f"{config.readings.codec} reading of the series in {source}, at the time in {config.readings.time}",
+        f"{config.readings.codec} reading of the series in {source}, at the time in {config.readings.time} "
+        f"({config.readings.time_unit})",
         f"selects the series {config.readings.series} with the channels {', '.join(config.readings.channels)}",
-        f"scores windows of {spec.length} ticks ({spec.length * minutes:g} minutes), a new one every {spec.stride} "
-        f"({spec.stride * minutes:g} minutes); a window closes {lateness.lateness_ms / 1000:g} s after its end, or "
-        f"when the partition is {lateness.max_lag_ms / 1000:g} s past it",
+        f"scores windows of {spec.length} ticks ({_duration(spec.length_ms)}), a new one every {spec.stride} "
+        f"({_duration(spec.stride * spec.cadence_ms)}); a window closes {_duration(lateness.lateness_ms)} after its "
+        f"end, or when the partition is {_duration(lateness.max_lag_ms)} past it",
         f"fires after {policy.fire_after} anomalous windows in a row, resolves after {policy.resolve_after} calm ones, "
-        f"or after {policy.expire_after_ms / 1000:g} s of silence; windows with less than {policy.min_observed:.0%} of "
+        f"or after {_duration(policy.expire_after_ms)} of silence; windows with less than {policy.min_observed:.0%} of "
         "their values count neither way",
         f"publishes to {config.topic('alerts')} (and .deadletters, .state; scores: {config.serving.scores})",
-        f"trains a {training.autoencoder} autoencoder on {', '.join(training.files) or 'no files yet'}: the first "
+        f"trains a {training.autoencoder} autoencoder on {trained_on}: the first "
         f"{training.spans.fit:.0%} of the time fits it, the next {training.spans.calibrate:.0%} sets thresholds for "
         f"{training.budget_per_week:g} false episodes per series and week, the rest judges it",
         f"keeps versions of {config.model} in {config.registry}",
@@ -128,44 +133,71 @@ def _retention(config: Config, readings: TopicSpec) -> Iterator[Finding]:
 
 
 def _sample(config: Config, store: TopicStore) -> Iterator[Finding]:
-    """Decode some records as the service would: what would be dead letters, and which series lie in two partitions."""
+    """Decode some records as the service would, with a champion or without."""
     settings = Settings.of(config)
     if store.describe([settings.readings])[settings.readings] is None:
         return
     version = Registry(config.registry).champion(config.model)
-    if version is None:
-        yield Finding("warning", "records are not sampled before there is a champion")
-        return
-    manifest = Registry(config.registry).load(config.model, version).manifest
-    decoder = JsonDecoder(settings.mapping, manifest.channels)
-    seen, dead = 0, Counter[str]()
-    places: dict[str, set[int]] = defaultdict(set)
+    channels = tuple(Channel(name=name) for name in config.readings.channels)
+    if version is not None:
+        channels = Registry(config.registry).load(config.model, version).manifest.channels
+    decoder, sample = JsonDecoder(settings.mapping, channels), Sample()
     reader = store.reader(settings.readings, "earliest")
     try:
         until = time.monotonic() + SAMPLE_S
-        while seen < SAMPLE and not reader.caught_up() and time.monotonic() < until:
+        while sample.seen < SAMPLE and not reader.caught_up() and time.monotonic() < until:
             for records in reader.poll(0.2):
-                decoded = decoder.decode(RecordColumns(records.offset, records.timestamp, records.key, records.value))
-                seen += len(records)
-                dead.update(letter.reason.value for letter in decoded.dead)
-                for name in decoded.readings.names:
-                    places[name].add(records.partition)
+                columns = RecordColumns(records.offset, records.timestamp, records.key, records.value)
+                sample.take(decoder.decode(columns), len(records), records.partition)
     finally:
         reader.close()
-    yield from _judge_sample(seen, dead, [name for name, where in places.items() if len(where) > 1])
+    yield from _judge_sample(sample, [channel.name for channel in channels])
+    if any(f"got `str` - at `{config.readings.time}`" in detail for detail in sample.details.values()):
+        yield Finding("fault", f'{config.readings.time} holds text: should $.readings.time_unit be "iso8601"?')
 
 
-def _judge_sample(seen: int, dead: Counter[str], torn: list[str]) -> Iterator[Finding]:
-    if not seen:
+class Sample:
+    """What was seen in some records."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.dead = Counter[str]()  # by reason
+        self.details: dict[str, str] = {}  # of the first dead letter of each reason
+        self.partitions: dict[str, set[int]] = defaultdict(set)  # of each series
+        self.there: set[int] = set()  # channels with a value, by their place
+
+    def take(self, decoded: Decoded, records: int, partition: int) -> None:
+        """Take in what became of so many records of a partition."""
+        self.seen += records
+        for letter in decoded.dead:
+            self.dead[letter.reason.value] += 1
+            self.details.setdefault(letter.reason.value, letter.detail)
+        for name in decoded.readings.names:
+            self.partitions[name].add(partition)
+        self.there.update(np.flatnonzero(~np.isnan(decoded.exact).all(axis=0)).tolist())
+
+
+def _judge_sample(sample: Sample, channels: list[str]) -> Iterator[Finding]:
+    if not sample.seen:
         yield Finding("warning", "there are no readings yet")
         return
-    share = dead.total() / seen
-    why = ", ".join(f"{count} {reason}" for reason, count in dead.most_common())
-    state: Literal["ok", "warning", "fault"] = "ok" if not share else "warning" if share < 0.5 else "fault"
-    yield Finding(
-        state, f"of {seen} sampled records {dead.total()} would be dead letters" + (f": {why}" if why else "")
-    )
+    dead = sample.dead.total()
+    state: Literal["ok", "warning", "fault"] = "ok" if not dead else "warning" if dead < sample.seen / 2 else "fault"
+    why = "; ".join(f"{count} {reason}, as: {sample.details[reason]}" for reason, count in sample.dead.most_common())
+    yield Finding(state, f"of {sample.seen} sampled records {dead} would be dead letters" + (f": {why}" if why else ""))
+    silent = [name for at, name in enumerate(channels) if at not in sample.there]
+    if silent and sample.partitions:
+        yield Finding("fault", f"no sampled record has {', '.join(silent)}: correct their paths in $.readings.channels")
+    if not sample.partitions and dead < sample.seen:
+        yield Finding("fault", "no sampled record is of a series that $.readings.series selects")
+    torn = sorted(name for name, where in sample.partitions.items() if len(where) > 1)
     if torn:
-        yield Finding(
-            "fault", f"series in more than one partition: {', '.join(sorted(torn)[:5])}; key records by series"
-        )
+        yield Finding("fault", f"series in more than one partition: {', '.join(torn[:5])}; key records by series")
+
+
+def _duration(ms: float) -> str:
+    """A duration in the largest unit of which there is one whole."""
+    for unit, size in (("days", 86_400_000), ("hours", 3_600_000), ("minutes", 60_000)):
+        if ms >= 2 * size:
+            return f"{ms / size:.4g} {unit}"
+    return f"{ms / 1000:g} s"

@@ -58,7 +58,7 @@ def test_the_picture_in_the_readme_is_what_is_enforced() -> None:
         ("serving/service.py", "from kafka.errors import KafkaError", "Only streamae/topics/kafka*.py speaks to Kafka"),
         ("serving/service.py", "from streamae.training import export", "Arrows between rooms"),
         ("serving/service.py", "import pandas", "The serving image holds no torch and no pandas"),
-        ("registry.py", "def late():\n    import torch", "Only training knows torch"),
+        ("registry/registry.py", "def late():\n    import torch", "Only training knows torch"),
         ("gadgets.py", "", "Arrows between rooms"),  # a room that has no place in the picture
     ],
 )

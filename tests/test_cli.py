@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from streamae import cli
 from streamae.errors import Fenced
 from streamae.registry import Registry
+from streamae.topics import open_store
+from streamae.topics.topics import Output, TopicSpec
 from tests.graphs import tiny_artifact
 
 CONFIG = """\
@@ -27,7 +29,7 @@ cadence_s = 1
 length = 4
 stride = 2
 """
-COMMANDS = ["demo", "simulate", "check", "doctor", "train", "serve", "alerts"]
+COMMANDS = ["demo", "simulate", "check", "doctor", "train", "serve", "alerts", "bench"]
 MODEL_COMMANDS = ["list", "show", "promote", "rollback"]
 
 
@@ -99,6 +101,22 @@ def test_doctor_finds_what_is_missing_and_fails(
     found = {finding["what"]: finding["state"] for finding in json.loads(capsys.readouterr().out)}
     assert found["the topic plant.readings does not exist: create it, or correct $.topics.readings"] == "fault"
     assert any("has no champion" in what and state == "warning" for what, state in found.items())
+
+
+def test_doctor_says_before_any_training_what_is_wrong_with_the_mapping(
+    config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = [b'{"time": "2026-01-01T00:00:00Z", "a": 1.0}', b'{"time": 1767225600000, "a": 2.0}']
+    with open_store(f"embedded://{Path(config).parent / 'plant.db'}") as store:
+        store.create([TopicSpec("plant.readings", 1)])
+        writer = store.writer()
+        writer.write([Output("plant.readings", b"pump", value) for value in records])
+        writer.close()
+    assert run("doctor", config, "--json", monkeypatch=monkeypatch) == 1
+    found = [finding["what"] for finding in json.loads(capsys.readouterr().out)]
+    assert "of 2 sampled records 1 would be dead letters: 1 wrong_type, as: Expected `int | float | null`" in str(found)
+    assert '$.time holds text: should $.readings.time_unit be "iso8601"?' in found
+    assert "no sampled record has channel-1: correct their paths in $.readings.channels" in found
 
 
 def test_models_are_listed_promoted_and_rolled_back(

@@ -115,6 +115,10 @@ def test_every_line_names_the_file(tmp_path: Path) -> None:
         ("[training]\nspans = { fit = 0.8, calibrate = 0.3 }", "$.training.spans: fit + calibrate must not exceed 1"),
         ("[training]\nspans = { judge = 0.8 }", "$.training.spans: unknown key `judge`; known here: fit, calibrate"),
         ("[training]\ncontext = ['load']", "$: training.context names 'load', which is none of $.readings.channels"),
+        (
+            "[training]\nrefit = true\n[retraining]\nevery_s = 60",
+            "$: training.refit is on, but what [retraining] trains is",
+        ),
         ("[training.ranges]\nload = 3.0", "$: training.ranges names 'load', which is none of $.readings.channels"),
         (
             "[serving]\nstart = 'yesterday'",

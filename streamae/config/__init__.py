@@ -16,6 +16,7 @@ from streamae.config.sections import (
     Episodes,
     Name,
     Readings,
+    Retraining,
     Section,
     Serving,
     Spans,
@@ -25,7 +26,18 @@ from streamae.config.sections import (
 )
 from streamae.errors import ConfigError
 
-__all__ = ["AUTOENCODERS", "Config", "Readings", "Spans", "Training", "Windows", "load", "parse"]
+__all__ = [
+    "AUTOENCODERS",
+    "Config",
+    "Episodes",
+    "Readings",
+    "Retraining",
+    "Spans",
+    "Training",
+    "Windows",
+    "load",
+    "parse",
+]
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -39,6 +51,7 @@ class Config(Section, frozen=True, kw_only=True):
     windows: Windows
     episodes: Episodes = Episodes()
     training: Training = Training()
+    retraining: Retraining = Retraining()
     serving: Serving = Serving()
 
     def __post_init__(self) -> None:
@@ -46,6 +59,11 @@ class Config(Section, frozen=True, kw_only=True):
             for name in names:
                 if name not in self.readings.channels:
                     raise ValueError(f"training.{key} names {name!r}, which is none of $.readings.channels")
+        if self.training.refit and self.retraining != Retraining():
+            raise ValueError(
+                "training.refit is on, but what [retraining] trains is compared with the champion on a judge span, "
+                "which a refit would have seen; turn it off"
+            )
 
     def topic(self, kind: str) -> str:
         """The name of one of the service's own topics."""

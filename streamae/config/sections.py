@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from typing import Annotated, Literal
@@ -9,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from streamae.config.schedule import Schedule, cron, interval
 from streamae.detection.artifact import WindowSpec
 from streamae.detection.episodes import EpisodePolicy
 from streamae.detection.grid import Lateness
@@ -130,7 +132,11 @@ class Training(Section, frozen=True, kw_only=True):
     """A batch job: which autoencoder, fitted how, on what."""
 
     files: list[str] = []  # Parquet or CSV files with columns series, time and one a channel; patterns allowed
-    autoencoder: Name = "lstm"  # lstm, transformer, pca, or one that an installed package brings
+    time_column: str = "time"  # what the files call it
+    series_column: str = "series"
+    topic_days: Annotated[float, Meta(gt=0)] | None = None  # or the newest so many days of the topic of readings
+    leave_out_alerts: bool = True  # of the topic's readings, those in an episode of this model are not learnt from
+    autoencoder: Name = "lstm"  # transformer, pca, kmeans, neighbours, or what an installed package brings
     hidden: Annotated[tuple[Count, ...], Meta(min_length=1)] = (64,)  # nodes of the encoder's layers, mirrored
     code: Count = 16  # size of the code
     token: Count = 4  # rows of a window that make one token
@@ -147,12 +153,45 @@ class Training(Section, frozen=True, kw_only=True):
     context: list[str] = []  # channels that condition the others but have no error of their own
     seed: int = 0
     spans: Spans = Spans()
+    refit: bool = False  # once judged, fit again on all spans; thresholds stay those of the judged fit
     budget_per_week: Annotated[float, Meta(gt=0)] = 1.0  # false episodes per series and week that are accepted
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What the files call `time` and `series` -> these."""
+        return {self.time_column: "time", self.series_column: "series"}
 
     def __post_init__(self) -> None:
         known = sorted(entry_points(group=AUTOENCODERS).names)
         if self.autoencoder not in known:
             raise ValueError(f"there is no autoencoder `{self.autoencoder}`; known: {', '.join(known)}")
+        if self.time_column == self.series_column:
+            raise ValueError(f"time_column and series_column are both {self.time_column!r}")
+        if self.files and self.topic_days is not None:
+            raise ValueError("$.training.files and $.training.topic_days are both given; train on one of them")
+
+
+class Retraining(Section, frozen=True, kw_only=True):
+    """When to train again: by `cron` or `every_s`."""
+
+    cron: str | None = None  # minute, hour, day, month, weekday on the clock of `timezone`
+    timezone: str = "UTC"
+    every_s: Annotated[float, Meta(ge=1)] | None = None  # counted from the epoch, so the same times for all replicas
+    jitter_s: Seconds = 0.0  # a run starts up to so much later, by chance
+    grace_s: Count = 3600  # a scheduled time at which no run could start for so long was missed
+    missed: Literal["run", "skip"] = "run"  # of the times missed, make the newest up, once; or none
+
+    def __post_init__(self) -> None:
+        with suppress(ModuleNotFoundError):  # where one serves only, there is no scheduler
+            self.schedule()
+
+    def schedule(self) -> Schedule | None:
+        """The scheduled times; None where none are asked for."""
+        if self.cron is not None and self.every_s is not None:
+            raise ValueError("cron and every_s are both given; give one of them")
+        if self.cron is not None:
+            return cron(self.cron, self.timezone)
+        return interval(self.every_s) if self.every_s is not None else None
 
 
 class Serving(Section, frozen=True, kw_only=True):

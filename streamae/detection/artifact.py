@@ -107,6 +107,7 @@ class Manifest(Facts, frozen=True, kw_only=True):
     channels: tuple[Channel, ...]
     window: WindowSpec
     settled_smoothing: int = 1  # windows over which the settled score is averaged
+    settled_lag: int = 0  # ticks after a reading from which its settled score, row by row, is known
     threshold: Threshold
     thresholds: dict[str, Threshold] = {}  # of the series that have their own
     budget_per_week: float  # false episodes per series and week that the thresholds were calibrated for

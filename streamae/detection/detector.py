@@ -112,7 +112,7 @@ class Detector:
         scores = self.scorer.score(windows.values, windows.series)
 
         def explain(row: int) -> tuple[ChannelShare, ...]:
-            return self._channels(windows, scores, row)
+            return ranked(self.scorer, windows, scores, row)
 
         alerts = self._tracker.update(windows, scores, self.version, explain)
         alerts += self._tracker.expire(self._windower.partition_newest)
@@ -125,7 +125,7 @@ class Detector:
     def restore(self, partition_newest: int | None, episodes: bytes | None) -> None:
         """After `follow`: take over the event time and the episodes of a checkpoint."""
         if partition_newest is not None:
-            self._windower.catch_up(partition_newest)
+            self._windower.catch_up(partition_newest)  # what this closes was given out before the checkpoint
         if episodes is not None:
             self._tracker.load(episodes)
 
@@ -146,23 +146,24 @@ class Detector:
         self.scorer = scorer
         self._tracker.smoothing = scorer.artifact.manifest.settled_smoothing
 
-    def _channels(self, windows: Windows, scores: Scores, row: int) -> tuple[ChannelShare, ...]:
-        """The channels of a window by their share of its error, with the means of what was expected and measured.
 
-        Means are over the newest stride of ticks that were observed: the part that no window before had seen.
-        """
-        manifest = self.scorer.artifact.manifest
-        actual = windows.values[row]  # [T, C]
-        expected = self.scorer.reconstruct(actual[None], [windows.series[row]])[0]
-        error = np.where([c.scored for c in manifest.channels], scores.channel_error[row], 0.0)
-        share = error / max(float(error.sum()), 1e-12)
-        newest = slice(-manifest.window.stride, None)
-        ranked = []
-        for at in np.argsort(-share, kind="stable")[:SHOWN_CHANNELS].tolist():
-            channel, seen = manifest.channels[at], ~np.isnan(actual[newest, at])
-            means = [_mean(part[newest, at][seen], channel.origin) for part in (expected, actual)]
-            ranked.append(ChannelShare(channel.name, round(float(share[at]), 6), *means))
-        return tuple(ranked)
+def ranked(scorer: Scorer, windows: Windows, scores: Scores, row: int) -> tuple[ChannelShare, ...]:
+    """The channels of a window by their share of its error, with the means of what was expected and measured.
+
+    Means are over the newest stride of ticks that were observed: the part that no window before had seen.
+    """
+    manifest = scorer.artifact.manifest
+    actual = windows.values[row]  # [T, C]
+    expected = scorer.reconstruct(actual[None], [windows.series[row]])[0]
+    error = np.where([c.scored for c in manifest.channels], scores.channel_error[row], 0.0)
+    share = error / max(float(error.sum()), 1e-12)
+    newest = slice(-manifest.window.stride, None)
+    found = []
+    for at in np.argsort(-share, kind="stable")[:SHOWN_CHANNELS].tolist():
+        channel, seen = manifest.channels[at], ~np.isnan(actual[newest, at])
+        means = [_mean(part[newest, at][seen], channel.origin) for part in (expected, actual)]
+        found.append(ChannelShare(channel.name, round(float(share[at]), 6), *means))
+    return tuple(found)
 
 
 def _mean(values: NDArray[np.float32], origin: float) -> float | None:

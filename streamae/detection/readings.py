@@ -94,6 +94,7 @@ class Decoded:
     readings: Readings
     dead: list[DeadLetter]
     skipped: int  # records of series or channels that were not asked for
+    exact: NDArray[np.float64]  # [N, C] the readings' values before the origin was subtracted
 
 
 def parse_path(path: str) -> tuple[str, ...]:

@@ -67,11 +67,12 @@ def phase(series: str, stride: int) -> int:
 class Windower:
     """The open windows of one partition's series."""
 
-    def __init__(self, spec: WindowSpec, lateness: Lateness, channels: int) -> None:
+    def __init__(self, spec: WindowSpec, lateness: Lateness, channels: int, slack: int = 0) -> None:
+        """`slack` are further ticks that each series has room for: long batches are then taken in fewer runs."""
         self.partition_newest = NEVER
         self._grid = Grid(spec, lateness)
         open_ticks = spec.length + spec.stride + -(-lateness.lateness_ms // spec.cadence_ms) + 1
-        self._rings = Rings(open_ticks + spec.length, channels)  # some slack, so that a poll is rarely cut
+        self._rings = Rings(open_ticks + max(slack, spec.length), channels)  # a poll is rarely cut
 
     def push(self, readings: Readings) -> Pushed:
         """Take readings in offset order; give out the windows that they close, and which of them were late."""
@@ -89,11 +90,12 @@ class Windower:
         self._forget()
         return Pushed(_join(parts) if parts else no_windows(self._grid.spec.length, readings.values.shape[1]), late)
 
-    def catch_up(self, partition_newest: int) -> None:
-        """Set the partition's event time from a checkpoint; the windows that this closes were given out before it."""
+    def catch_up(self, partition_newest: int) -> Windows:
+        """Move the partition's event time on without a reading; gives out the windows that this closes."""
         self.partition_newest = max(self.partition_newest, partition_newest)
-        self._close(lambda slot, end: (np.zeros_like(end), end))
+        closed = self._close(lambda slot, end: (np.zeros_like(end), end))
         self._forget()
+        return closed
 
     def replay_from(self) -> int | None:
         """The lowest offset of any reading in an open window; None where there is none."""
@@ -143,24 +145,24 @@ class Windower:
         used = np.flatnonzero((beyond > base) & (rings.filled >= base))
         rings.clear(used, base[used], (beyond - base)[used])
         rings.next = now_open
-        lowest = offsets.min(axis=1, initial=NOWHERE)
-        kept = np.flatnonzero(lowest < NOWHERE)
-        return self._give_out(slot[kept], first[kept], values[kept], lowest[kept], closed)
+        return self._give_out(slot, first, values, offsets.min(axis=1, initial=NOWHERE), closed)
 
     def _give_out(self, slot: Ints, first: Ints, values: NDArray[np.float32], lowest: Ints, closed: Closed) -> Windows:
-        """Windows [B] of these slots and first ticks, in the order in which they closed."""
-        start = first * self._grid.spec.cadence_ms
+        """The windows [B] of these slots and first ticks that hold a reading, in the order in which they closed."""
+        kept = np.flatnonzero(lowest < NOWHERE)
+        start = first[kept] * self._grid.spec.cadence_ms
         end = start + self._grid.spec.length_ms
-        offset, at = closed(slot, end)
+        offset, at = closed(slot[kept], end)
         at = np.minimum(at, end + self._grid.lateness.max_lag_ms)  # event time may have leapt over it
         order = np.argsort(offset, kind="stable")
+        values = values[kept[order]]  # the one copy
         return Windows(
-            series=[self._rings.names[one] for one in slot[order].tolist()],
+            series=[self._rings.names[one] for one in slot[kept[order]].tolist()],
             start=start[order],
             end=end[order],
-            values=values[order],
-            observed=share_observed(values[order]),
-            first_offset=lowest[order],
+            values=values,
+            observed=share_observed(values),
+            first_offset=lowest[kept[order]],
             closed_offset=offset[order],
             closed_at=at[order],
         )

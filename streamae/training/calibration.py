@@ -25,7 +25,8 @@ ENOUGH = 30  # blocks from which on a series has a threshold of its own
 PRIOR = 180  # blocks that the fleet's threshold counts for in it
 FITTED = 40  # blocks that Gumbel's law is fitted to, where there are as many
 MOST_SHARE = 0.5  # of the blocks that may be exceeded, however generous the budget
-SMALLEST = 1e-9  # errors below are taken for this
+FURTHEST = 5.0  # times the largest error that was seen: the law reaches no further, whatever it makes of few blocks
+SMALLEST = 1e-2  # error units; smaller errors are taken for this, so that exact models do not alert on nothing
 COUNTABLE = 3  # expected false episodes from which on a rate is measured rather than extrapolated
 EULER = 0.5772156649015329
 
@@ -82,16 +83,20 @@ def settled_smoothing(window: WindowSpec) -> int:
 def calibrate(errors: Sequence[NormalErrors], budget: Budget) -> Calibrated:
     """Thresholds for errors of all series on the calibrate span, each already in units of its profile.
 
-    Raises DataError where there is not a single block.
+    Where no series has a whole block, the most that one has stands for it. Raises DataError where that is nothing.
     """
     smoothing = settled_smoothing(budget.window)
-    causal = {one.series: block_maxima(lasting(one.error, budget.fire_after), budget.block) for one in errors}
-    settled = {one.series: block_maxima(smoothed(one.settled, smoothing), budget.block) for one in errors}
+    causal_errors = {one.series: lasting(one.error, budget.fire_after) for one in errors}
+    settled_errors = {one.series: smoothed(one.settled, smoothing) for one in errors}
+    longest = max((min(len(causal_errors[name]), len(settled_errors[name])) for name in causal_errors), default=0)
+    block = max(min(budget.block, longest), 1)
+    causal = {name: block_maxima(values, block) for name, values in causal_errors.items()}
+    settled = {name: block_maxima(values, block) for name, values in settled_errors.items()}
     maxima = np.concatenate([*causal.values(), np.empty(0)])
     settled_maxima = np.concatenate([*settled.values(), np.empty(0)])
     if not len(settled_maxima):
         raise DataError(
-            "the calibrate span holds no two windows' lengths of well-observed readings in a row; "
+            "the calibrate span holds too few well-observed windows in a row; "
             "give more history, a larger $.training.spans.calibrate, or leave less of it out"
         )
     fleet = Threshold(error=threshold(maxima, budget.share), settled=threshold(settled_maxima, budget.share))
@@ -125,7 +130,8 @@ def threshold(maxima: Doubles, share: float) -> float:
 
     Gumbel's law on the log of block maxima, fitted by L-moments (Hosking, "L-Moments", 1990, table 2). The more blocks
     there are, the longer ones are made of them, for the law holds the better, and reaches the less far beyond what was
-    seen. Where the allowed blocks can be counted, at most so many exceed the threshold.
+    seen. Where the allowed blocks can be counted, at most so many exceed the threshold. What the law makes of few
+    blocks, or of two kinds of them, is bounded by FURTHEST.
     """
     log = np.log(np.maximum(maxima, SMALLEST))
     joined = max(1, min(len(log) // FITTED, int(MOST_SHARE / share)))
@@ -135,7 +141,7 @@ def threshold(maxima: Doubles, share: float) -> float:
     law = longer.mean() - EULER * spread - spread * np.log(-joined * np.log1p(-share))
     allowed = int(len(log) * share)
     counted = np.sort(log)[-1 - allowed] if allowed else -np.inf
-    return float(np.exp(max(law, counted)) * (1 + 1e-6))
+    return float(np.exp(max(min(law, log.max() + np.log(FURTHEST)), counted)) * (1 + 1e-6))
 
 
 def block_maxima(values: Doubles, block: int) -> Doubles:

@@ -17,14 +17,14 @@ from torch.nn import functional
 
 from streamae.config import Training
 from streamae.detection.artifact import Profiles
-from streamae.training.autoencoders import Shape, autoencoder
-from streamae.training.autoencoders.skip import LinearSkip, fit_skip
+from streamae.training.autoencoders import Autoencoder, Shape, autoencoder
+from streamae.training.autoencoders.skip import fit_skip
 from streamae.training.graph import Graph, scale
 from streamae.training.series import Pool
 
 Progress = Callable[[int, int, float], None]  # step, of how many, loss on the held-out tail
 
-SKIP_WINDOWS = 3_000
+LEARN_WINDOWS = 3_000  # that the skip is fitted to, and all that is learnt without gradients
 HELD_OUT_WINDOWS = 512
 CHECKS = 12  # of the held-out loss
 WEIGHT_DECAY = 1e-4
@@ -67,16 +67,18 @@ def fit(windows: FitWindows, scored: Tensor, training: Training, progress: Progr
     """
     with _reproducible(training.seed):
         shape = Shape(windows.learn.length, windows.learn.channels)
-        skip = _skip(windows, training)
-        graph = Graph(skip, autoencoder(training.autoencoder)(shape, training), scored)
+        graph = _start(windows, autoencoder(training.autoencoder)(shape, training), scored, training)
         if not any(True for _ in graph.parameters()):
             return Fitted(graph.eval(), 0, 0, ((0, _held_out_loss(graph, windows, training)),))
         return _train(graph, windows, training, progress or (lambda step, steps, loss: None))
 
 
-def _skip(windows: FitWindows, training: Training) -> LinearSkip:
-    scaled, _ = windows.scaled(windows.learn, windows.learn.spread(SKIP_WINDOWS))
-    return fit_skip(scaled, training.skip_rank)
+def _start(windows: FitWindows, untrained: Autoencoder, scored: Tensor, training: Training) -> Graph:
+    """The graph before any step of training: what is learnt without gradients, from some windows of all times."""
+    scaled, observed = windows.scaled(windows.learn, windows.learn.spread(LEARN_WINDOWS))
+    skip = fit_skip(scaled, training.skip_rank if untrained.on_skip else 0)
+    untrained.learn(skip.rest(scaled, observed), observed)
+    return Graph(skip, untrained, scored)
 
 
 def _train(graph: Graph, windows: FitWindows, training: Training, progress: Progress) -> Fitted:

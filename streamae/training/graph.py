@@ -69,7 +69,7 @@ class Graph(nn.Module):
         rest = torch.where(observed, scaled - linear, 0.0)
         if noise:
             rest = rest + noise * torch.randn_like(rest)
-        code = self.autoencoder.encode(rest)
+        code = self.autoencoder.encode(rest, observed)
         return linear + self.autoencoder.decode(code), torch.cat([coordinates, code], dim=1)
 
 

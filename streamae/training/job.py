@@ -16,7 +16,9 @@ from streamae.config import Config
 from streamae.detection.artifact import Artifact, Manifest
 from streamae.training import files, report
 from streamae.training.building import build
+from streamae.training.files import Table
 from streamae.training.fitting import Progress
+from streamae.training.history import Gathered, gather
 from streamae.training.material import prepare
 from streamae.training.series import LeftOut
 
@@ -25,7 +27,7 @@ BASELINE = "pca"  # what every other autoencoder is judged beside
 
 def train(
     config: Config,
-    readings: pd.DataFrame | None = None,
+    readings: pd.DataFrame | Table | Gathered | None = None,
     *,
     left_out: Sequence[LeftOut] = (),
     parent: Manifest | None = None,
@@ -33,13 +35,14 @@ def train(
 ) -> Artifact:
     """Train the model that `config` describes; what comes back has no version until it is registered.
 
-    `readings` is a frame as files.py takes it; without one, the files that the config names are read. `left_out` are
-    times that are not normal: they are neither fitted nor calibrated on. A parent's origins are kept, so that its
-    child can take over its windows. Raises DataError, ConfigError, ExportRefused.
+    `readings` is a frame or a table as files.py takes it, or what was gathered; without any, what the config names is
+    gathered. `left_out` are further times that are not normal: they are neither fitted nor calibrated on. A parent's
+    origins are kept, so that its child can take over its windows. Raises DataError, ConfigError, ExportRefused, and
+    TopicsError where the topic is to be read.
     """
-    training, channels = config.training, list(config.readings.channels)
-    table = files.read(training.files, channels) if readings is None else files.table(readings, channels)
-    material = prepare(config, table, left_out, parent)
+    training, gathered = config.training, _gathered(config, readings)
+    material = prepare(config, gathered.table, (*gathered.left_out, *left_out), parent)
+    material = replace(material, notes=(*gathered.notes, *material.notes))
     built = build(material, training, progress)
     plain = msgspec.structs.replace(training, autoencoder=BASELINE)
     baseline = build(material, plain) if training.autoencoder != BASELINE else None
@@ -49,3 +52,13 @@ def train(
         report=report.facts(material, built, baseline),
     )
     return replace(built.artifact, manifest=manifest)
+
+
+def _gathered(config: Config, readings: pd.DataFrame | Table | Gathered | None) -> Gathered:
+    if readings is None:
+        return gather(config)
+    if isinstance(readings, Gathered):
+        return readings
+    if isinstance(readings, Table):
+        return Gathered(readings)
+    return Gathered(files.table(readings, list(config.readings.channels)))

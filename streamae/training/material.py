@@ -5,6 +5,7 @@ B windows, T ticks, C channels.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,13 +16,14 @@ import torch
 from streamae.config import Config
 from streamae.detection.artifact import Channel, Manifest, Span, WindowSpec
 from streamae.errors import ConfigError, DataError
-from streamae.training.files import Table
+from streamae.training.files import Table, moment
 from streamae.training.fitting import FitWindows
 from streamae.training.profiles import profiles
-from streamae.training.series import LeftOut, Pool, Stretch, origins, spans, stretches, within
+from streamae.training.series import LeftOut, Pool, Stretch, origins, spacing, spans, stretches, ticks, within
 
 HELD_OUT = 0.1  # of the fit span: its tail, by which fitting is stopped
 SHOWN = 10  # names in a note
+TOO_OFTEN, TOO_RARE = 2.0, 2.0  # readings to a tick, ticks to a reading
 RESOLVED = 100  # steps of float32 that a channel's scale should span
 
 
@@ -60,6 +62,7 @@ def prepare(config: Config, table: Table, left_out: Sequence[LeftOut] = (), pare
     everything = stretches(table, [channel.origin for channel in channels], window)
     fit = within(everything, span["fit"], window, left_out)
     calibrate = within(everything, span["calibrate"], window, left_out)
+    _check_there(table, span, {"fit": fit, "calibrate": calibrate})
     held_out_from = span["fit"].end - int(HELD_OUT * (span["fit"].end - span["fit"].start))
     tail, rest = Span(start=held_out_from, end=span["fit"].end), Span(start=span["fit"].start, end=held_out_from)
     known = profiles(fit, window.length, channels, config.training.ranges)
@@ -67,12 +70,25 @@ def prepare(config: Config, table: Table, left_out: Sequence[LeftOut] = (), pare
     learn, held_out = (Pool(within(fit, part, window), known.series, every, min_observed) for part in (rest, tail))
     if not len(learn):
         raise DataError(
-            f"the fit span holds no window of {window.length} ticks of which {min_observed:.0%} was observed; "
-            "check $.windows.cadence_s against the readings, shorten $.windows.length, or leave less out"
+            f"the fit span, {_from_to(span['fit'])}, holds no window of {window.length} ticks of which "
+            f"{min_observed:.0%} was observed: a tick is {window.cadence_ms / 1000:g} s, and a series has a reading "
+            f"each {spacing(table) / 1000:g} s; set $.windows.cadence_s by that, shorten $.windows.length, "
+            "look for a clock that was wrong, or leave less out"
         )
     windows = FitWindows(learn, held_out if len(held_out) else learn, known)
-    notes = _notes(table, span, channels, windows)
+    whole = ticks(within(everything, span["fit"], window))
+    notes = [*_notes(table, span, channels, windows), *_time_notes(table, window, whole, ticks(fit))]
     return Material(config, channels, span, everything, calibrate, tuple(left_out), windows, tuple(notes))
+
+
+def all_spans(material: Material) -> FitWindows:
+    """The windows of fit, calibrate and judge together, none held out; what was left out stays out."""
+    config, window = material.config, material.window
+    whole = Span(start=material.spans["fit"].start, end=max(span.end for span in material.spans.values()))
+    parts = within(material.everything, whole, window, material.left_out)
+    known = profiles(parts, window.length, material.channels, config.training.ranges)
+    pool = Pool(parts, known.series, msgspec.structs.replace(window, stride=1), config.episodes.min_observed)
+    return FitWindows(pool, pool, known)
 
 
 def _channels(config: Config, table: Table, fit: Span, parent: Manifest | None) -> tuple[Channel, ...]:
@@ -85,6 +101,42 @@ def _channels(config: Config, table: Table, fit: Span, parent: Manifest | None) 
     return tuple(Channel(name=name, origin=origin[name], scored=name not in context) for name in names)
 
 
+def _check_there(table: Table, span: dict[str, Span], parts: dict[str, list[Stretch]]) -> None:
+    """Raise DataError where nothing of a span is there, or left."""
+    for name, found in parts.items():
+        if not found:
+            there = Span(start=int(table.time.min()), end=int(table.time.max()))
+            raise DataError(
+                f"no reading to {name} on: of the readings, {_from_to(there)}, the span {name} is "
+                f"{_from_to(span[name])}, and all of that is silent or left out; "
+                "look for a clock that was wrong, leave less out, or give other $.training.spans"
+            )
+
+
+def _from_to(span: Span) -> str:
+    return f"{moment(span.start)} to {moment(span.end)}"
+
+
+def _time_notes(table: Table, window: WindowSpec, whole: Counter[str], kept: Counter[str]) -> Iterator[str]:
+    """What is odd about the times: of each series, ticks of the fit span before and after times were left out."""
+    tick, apart = window.cadence_ms / 1000, spacing(table) / 1000
+    if apart * TOO_OFTEN <= tick:
+        yield f"of about {tick / apart:.0f} readings a tick of {tick:g} s only the last counts: see $.windows.cadence_s"
+    if apart >= TOO_RARE * tick:
+        yield f"most ticks are silent: a tick is {tick:g} s, a reading comes each {apart:g} s: see $.windows.cadence_s"
+    lost = [f"{name} ({1 - kept[name] / whole[name]:.0%})" for name in sorted(whole) if kept[name] < whole[name] / 2]
+    if lost:
+        yield (
+            f"more than half of the fit span is left out of {_some(lost)}. If that is normal from now on, "
+            "train with $.training.leave_out_alerts = false; if not, on a time before it, by --since and --until"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
+
+
 def _notes(table: Table, span: dict[str, Span], channels: Sequence[Channel], windows: FitWindows) -> Iterator[str]:
     """What is odd about the material."""
     if "judge" not in span:
@@ -92,8 +144,7 @@ def _notes(table: Table, span: dict[str, Span], channels: Sequence[Channel], win
     known = windows.profiles
     strangers = sorted(set(table.names) - set(known.series))
     if strangers:
-        more = f" and {len(strangers) - SHOWN} more" if len(strangers) > SHOWN else ""
-        yield f"too short on the fit span, so the fleet's profile holds: {', '.join(strangers[:SHOWN])}{more}"
+        yield f"too short on the fit span, so the fleet's profile holds: {_some(strangers)}"
     with np.errstate(all="ignore"):
         level = np.nanmax(abs(known.table[:, 0]), axis=0)  # [C]
     for channel, far, scale in zip(channels, level, known.table[:, 1].min(axis=0), strict=True):

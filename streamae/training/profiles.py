@@ -19,6 +19,7 @@ from streamae.training.graph import Graph
 from streamae.training.series import Pool, Stretch
 
 FLOOR = 0.1  # of the range: the smallest scale; of the mean unit: the smallest error unit
+SMALLEST_UNIT = 1e-4  # squared scales: an error of a hundredth of a scale is no anomaly, however exact the model is
 UNIT_SCALED = 1.5  # data within +- this is taken to be scaled to about [-1, 1] already, or to be a switch
 SHORTEST = 4  # windows, end to end, that a series has to have for a profile of its own
 ENOUGH = 20_000  # windows in all that error units are taken from
@@ -92,7 +93,8 @@ def _row(one: Moments, fleet: Moments, reference: Doubles) -> Doubles:
 def with_error_units(graph: Graph, pool: Pool, known: Profiles) -> Profiles:
     """The profiles with error units from the fit span; sets the graph's units of the settled error.
 
-    A unit is half the mean and half the 0.99 quantile of a channel's error, and at least a tenth of the mean unit.
+    A unit is half the mean and half the 0.99 quantile of a channel's error, at least a tenth of the mean unit, and at
+    least SMALLEST_UNIT.
     """
     table = known.table.copy()  # [S + 1, 3, C]
     settled = np.ones(table.shape[2])
@@ -133,5 +135,4 @@ def _units(errors: Doubles, scored: NDArray[np.bool_], otherwise: NDArray[np.flo
     errors = np.where(silent, 0.0, errors)
     units = 0.5 * np.nanquantile(errors, 0.99, axis=0) + 0.5 * np.nanmean(errors, axis=0)
     units = np.maximum(units, FLOOR * units[scored & ~silent].mean() if (scored & ~silent).any() else 0.0)
-    units = np.where(silent, otherwise, units)
-    return np.where(units > 0, units, 1.0)
+    return np.maximum(np.where(silent, otherwise, units), SMALLEST_UNIT)

@@ -13,6 +13,7 @@ N ticks or rows, T ticks of a window, C channels, B windows, M windows to draw f
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -97,13 +98,12 @@ def stretches(table: Table, origin: Sequence[float], window: WindowSpec) -> list
         values = (table.values - np.asarray(origin)).astype(np.float32)
     sound = ~np.isinf(values).any(axis=1) & ~np.isnan(values).all(axis=1)
     tick = table.time // window.cadence_ms
-    found: list[Stretch] = []
-    for at, name in enumerate(table.names):
-        rows = np.flatnonzero((table.series == at) & sound)
-        rows = rows[np.argsort(tick[rows], kind="stable")]  # of one tick, later rows stay later
-        gaps = np.flatnonzero(np.diff(tick[rows]) > window.length) + 1
-        found += [_stretch(name, tick[part], values[part]) for part in np.split(rows, gaps) if len(part)]
-    return found
+    rows = np.flatnonzero(sound)
+    rows = rows[np.lexsort((tick[rows], table.series[rows]))]  # stable: of one tick, later rows stay later
+    series = table.series[rows]
+    cuts = np.flatnonzero((np.diff(tick[rows]) > window.length) | (np.diff(series) != 0)) + 1
+    parts = np.split(rows, cuts) if len(rows) else []
+    return [_stretch(table.names[table.series[part[0]]], tick[part], values[part]) for part in parts]
 
 
 def _stretch(name: str, tick: Ints, values: Floats) -> Stretch:
@@ -132,6 +132,29 @@ def within(parts: Iterable[Stretch], span: Span, window: WindowSpec, left_out: I
         edges = np.flatnonzero(np.diff(keep)).reshape(-1, 2).tolist()
         kept += [Stretch(part.series, part.first + start, part.grid[start:end]) for start, end in edges]
     return kept
+
+
+def spacing(table: Table) -> float:
+    """The usual time in ms from a reading of a series to its next, in the channel that is read most often; NaN of none.
+
+    In the tall layout a reading holds one channel, so the channels are looked at one by one.
+    """
+    order = np.lexsort((table.time, table.series))
+    found = []
+    for column in table.values[order].T:
+        rows = order[~np.isnan(column)]
+        apart = np.diff(table.time[rows])[np.diff(table.series[rows]) == 0]
+        apart = apart[apart > 0]
+        found += [float(np.median(apart))] if len(apart) else []
+    return min(found, default=np.nan)
+
+
+def ticks(parts: Iterable[Stretch]) -> Counter[str]:
+    """How many ticks there are of each series."""
+    found: Counter[str] = Counter()
+    for part in parts:
+        found[part.series] += len(part.grid)
+    return found
 
 
 class Pool:

@@ -20,7 +20,7 @@ class Dense(Autoencoder):
         nn.init.zeros_(self.grow.weight)
         nn.init.zeros_(self.grow.bias)
 
-    def encode(self, residual: Tensor) -> Tensor:
+    def encode(self, residual: Tensor, observed: Tensor) -> Tensor:
         code: Tensor = torch.tanh(self.shrink(residual.flatten(1)))
         return code
 

@@ -55,7 +55,7 @@ def test_the_promised_rate_is_about_kept(dependence: float, fire_after: int, per
     assert per_week / 4 < rate < per_week * 3
 
 
-@given(st.integers(2, 400), st.floats(1e-4, 0.4), st.floats(1e-3, 1e3))
+@given(st.integers(2, 400), st.floats(1e-4, 0.4), st.floats(0.1, 1e3))
 @settings(max_examples=60)
 def test_thresholds_scale_with_errors_and_fall_with_the_budget(count: int, share: float, factor: float) -> None:
     maxima = np.exp(np.random.default_rng(count).gumbel(0, 0.3, count))
@@ -78,6 +78,15 @@ def test_errors_without_spread_give_a_finite_threshold(maxima: list[float]) -> N
     assert limit > maxima[0]
 
 
+def test_two_kinds_of_normal_do_not_make_a_threshold_that_nothing_reaches() -> None:
+    two_kinds = np.concatenate([np.full(5, 0.02), np.full(5, 2.0)])
+    assert threshold(two_kinds, 1e-3) == pytest.approx(10.0, rel=1e-3)
+
+
+def test_an_exact_model_does_not_alert_on_nothing() -> None:
+    assert threshold(np.full(40, 1e-12), 0.01) == pytest.approx(0.01, rel=1e-3)
+
+
 def test_a_series_has_its_own_threshold_where_it_has_enough_blocks() -> None:
     noisy = errors(2, 1, series="noisy")
     noisy = NormalErrors("noisy", noisy.error * 3, noisy.settled * 3)
@@ -89,8 +98,16 @@ def test_a_series_has_its_own_threshold_where_it_has_enough_blocks() -> None:
 
 
 def test_too_little_to_calibrate_on() -> None:
-    with pytest.raises(DataError, match="calibrate span holds no"):
+    with pytest.raises(DataError, match="holds too few well-observed windows"):
         calibrate([errors(0.001, 1)], Budget(1.0, WINDOW, 2))
+
+
+def test_less_than_a_block_is_taken_for_one() -> None:
+    short, budget = errors(0.004, 1), Budget(1.0, WINDOW, 2)
+    assert settled_smoothing(WINDOW) <= len(short.error) < budget.block
+    known = calibrate([short], budget)
+    assert known.blocks == 1
+    assert np.isclose(known.fleet.error, lasting(short.error, 2)[: len(short.error) - 4].max(), rtol=1e-3)
 
 
 def test_lasting_and_smoothed_look_at_neighbours() -> None:

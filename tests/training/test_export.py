@@ -135,13 +135,30 @@ def test_random_operators_are_refused() -> None:
 class Unexportable(Nothing):
     """An autoencoder that decides in Python by what it sees."""
 
-    def encode(self, residual: Tensor) -> Tensor:
+    def encode(self, residual: Tensor, observed: Tensor) -> Tensor:
         return residual[:, 0, :0] if residual.sum() > 0 else residual[:, 1, :0]
 
 
 def test_what_cannot_be_exported_is_refused() -> None:
     with pytest.raises(ExportRefused, match="cannot export this autoencoder"):
         export(small_graph(Unexportable), 8)
+
+
+def test_a_skip_without_components_exports() -> None:
+    normal = torch.randn(60, 8, 2, generator=torch.Generator().manual_seed(0))
+    graph = Graph(fit_skip(normal, 0), Nothing(Shape(8, 2), configured().training), torch.ones(2)).eval()
+    exported = export(graph, 8)
+    profile = np.tile(np.array([0, 1, 1], np.float32)[None, :, None], (60, 1, 2))
+    inputs = {"windows": normal.numpy(), "profile": profile}
+    model, full = (
+        onnxruntime.InferenceSession(part, providers=["CPUExecutionProvider"])
+        for part in (exported.model, exported.full)
+    )
+    (error,) = model.run(["error"], inputs)
+    reconstruction, embedding = full.run(["reconstruction", "embedding"], inputs)
+    np.testing.assert_allclose(error, graph(normal, torch.from_numpy(profile))[0], rtol=1e-5)
+    np.testing.assert_allclose(reconstruction, normal.mean(dim=0).expand(60, -1, -1), atol=1e-6)
+    assert embedding.shape == (60, 0)
 
 
 def test_the_same_graph_gives_the_same_bytes() -> None:

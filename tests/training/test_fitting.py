@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -80,6 +81,16 @@ def test_every_loss_copes_with_silence_and_knows_context(loss: str) -> None:
     assert blind.losses[0][1] != fitted.losses[0][1]
 
 
-def test_pca_is_not_trained(material: Material) -> None:
-    fitted = fit(material.fit, material.scored, configured("pca").training)
+@pytest.mark.parametrize("name", ["pca", "kmeans", "neighbours"])
+def test_baselines_are_not_trained(material: Material, name: str) -> None:
+    fitted = fit(material.fit, material.scored, configured(name).training)
     assert (fitted.steps, fitted.best_step, len(fitted.losses)) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("name", ["kmeans", "neighbours"])
+def test_a_baseline_learns_from_normal_windows_without_the_skip(material: Material, name: str) -> None:
+    mean = fit(material.fit, material.scored, msgspec.structs.replace(configured("pca").training, skip_rank=0))
+    fitted = fit(material.fit, material.scored, configured(name).training)
+    assert len(fitted.graph.skip.components) == len(mean.graph.skip.components) == 0
+    assert fitted.losses[0][1] < 0.3 * mean.losses[0][1]
+    assert weights(fitted) == weights(fit(material.fit, material.scored, configured(name).training))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from streamae.detection.artifact import Channel, Profiles
+from streamae.training import files
 from streamae.training.fitting import fit
-from streamae.training.material import Material
-from streamae.training.profiles import FLOOR, profiles, with_error_units
+from streamae.training.material import Material, prepare
+from streamae.training.profiles import FLOOR, SMALLEST_UNIT, profiles, with_error_units
 from streamae.training.series import Stretch
-from tests.training.conftest import configured
+from tests.training.conftest import CHANNELS, configured
 
 LENGTH = 8
 
@@ -78,3 +80,12 @@ def test_error_units_are_what_a_large_normal_error_is(material: Material) -> Non
     assert np.median(settled) == pytest.approx(np.median(causal), rel=0.3)
     assert np.isfinite(known.table).all()
     assert (known.table[:, 1:] > 0).all()
+
+
+def test_an_exact_model_has_the_smallest_unit(frame: pd.DataFrame) -> None:
+    still = frame.copy()
+    still[list(CHANNELS)] = 5.0
+    material = prepare(configured(), files.table(still, CHANNELS))
+    graph = fit(material.fit, material.scored, configured().training).graph
+    known = with_error_units(graph, material.fit.learn, material.fit.profiles)
+    assert known.table[:, 2] == pytest.approx(SMALLEST_UNIT)

@@ -14,7 +14,7 @@ from streamae.detection.artifact import Span, WindowSpec
 from streamae.detection.windows import phase
 from streamae.errors import DataError
 from streamae.training.files import Table
-from streamae.training.series import LeftOut, Pool, Stretch, origins, spans, stretches, within
+from streamae.training.series import LeftOut, Pool, Stretch, origins, spacing, spans, stretches, within
 
 WINDOW = WindowSpec(length=4, stride=2, cadence_ms=10)
 ALL = Span(start=0, end=10**15)
@@ -38,6 +38,51 @@ def test_the_order_of_rows_with_different_ticks_does_not_matter(order: list[int]
     readings = [(tick * 10, float(tick)) for tick in order]
     (part,) = stretches(rows(*readings), [0.0], WINDOW)
     assert part.grid[:, 0].tolist() == list(range(12))
+
+
+def naive_cells(table: Table, cadence_ms: int) -> dict[tuple[str, int, int], float]:
+    """Per series, tick and channel the last value in the order of rows; a row with an infinite value is none."""
+    cells: dict[tuple[str, int, int], float] = {}
+    for series, time, values in zip(table.series.tolist(), table.time.tolist(), table.values.tolist(), strict=True):
+        if not any(np.isinf(np.float32(value)) for value in values):
+            for channel, value in enumerate(values):
+                if not np.isnan(value):
+                    cells[table.names[series], time // cadence_ms, channel] = value
+    return cells
+
+
+VALUES = st.sampled_from([0.0, 1.0, 2.0, 3.0, np.nan, np.inf])
+ROWS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 300), VALUES, VALUES), max_size=40)
+
+
+@given(ROWS)
+def test_rows_in_any_order_and_twice_give_what_the_slow_twin_gives(
+    given_rows: list[tuple[int, int, float, float]],
+) -> None:
+    columns = np.array(given_rows, np.float64).reshape(-1, 4)
+    table = Table(("a", "b", "c"), columns[:, 0].astype(np.int64), columns[:, 1].astype(np.int64), columns[:, 2:])
+    parts = stretches(table, [0.0, 0.0], WINDOW)
+    cells = {
+        (part.series, part.first + tick, channel): float(part.grid[tick, channel])
+        for part in parts
+        for tick, channel in np.argwhere(~np.isnan(part.grid)).tolist()
+    }
+    assert cells == naive_cells(table, WINDOW.cadence_ms)
+    assert [part.series for part in parts] == sorted(part.series for part in parts)
+    for one, other in pairwise(parts):
+        assert one.series != other.series or other.first - (one.first + len(one.grid) - 1) > WINDOW.length
+    for part in parts:
+        silent = "".join("-" if np.isnan(tick).all() else "x" for tick in part.grid)
+        assert silent[0] == silent[-1] == "x"
+        assert "-" * WINDOW.length not in silent
+
+
+def test_the_usual_spacing_is_that_of_a_series_and_channel_whatever_the_order() -> None:
+    nan = np.nan
+    tall = [[1.0, nan], [nan, 1.0], [2.0, nan], [nan, 2.0], [nan, 2.0], [3.0, nan]]
+    table = Table(("a", "b"), np.array([0, 0, 0, 0, 0, 1]), np.array([0, 5, 600, 605, 605, 7]), np.array(tall))
+    assert spacing(table) == 600
+    assert np.isnan(spacing(rows((0, 1.0))))
 
 
 def test_silence_of_a_window_parts_a_series() -> None:

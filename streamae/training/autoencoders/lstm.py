@@ -31,7 +31,7 @@ class Lstm(Autoencoder):
         self.give_out = zero_linear(hidden[0], self.tokens.size)
         self.dropout = nn.Dropout(training.dropout)
 
-    def encode(self, residual: Tensor) -> Tensor:
+    def encode(self, residual: Tensor, observed: Tensor) -> Tensor:
         """[B, T, C] -> [B, K]."""
         states = self.take_in(self.tokens.cut(residual))  # [B, L, H]
         for layer in self.encoder:

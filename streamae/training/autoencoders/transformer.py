@@ -37,7 +37,7 @@ class Transformer(Autoencoder):
         self.decoder = _layers(hidden[::-1], training)
         self.give_out = zero_linear(hidden[0], self.tokens.size)
 
-    def encode(self, residual: Tensor) -> Tensor:
+    def encode(self, residual: Tensor, observed: Tensor) -> Tensor:
         """[B, T, C] -> [B, K]."""
         states = self.encoder(self.take_in(self.tokens.cut(residual)) + self.position_in)  # [B, L, H]
         code: Tensor = self.to_code(states.flatten(1))

@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import fcntl
-import os
 import re
-import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
 
 from streamae.detection.artifact import FILES, MANIFEST, Artifact, Facts
 from streamae.errors import ArtifactError, RegistryError
+from streamae.registry.folder import alone, locked, replace, sweep, sync, usable, write
 
 POINTER = "champion.json"
 
@@ -82,7 +80,7 @@ class Registry:
         folder, versions = self._model(model) / version, self.versions(model)
         if version not in versions:
             raise RegistryError(f"{folder.parent}: no version {version!r}; there are {_listed(versions)}")
-        with _usable(folder):
+        with usable(folder):
             files = {name: (folder / name).read_bytes() for name in (MANIFEST, *FILES) if (folder / name).is_file()}
         artifact = Artifact.decode(files, where=str(folder))
         whose = f"{artifact.manifest.name} {artifact.manifest.version}"
@@ -94,7 +92,7 @@ class Registry:
         """Keep an artifact as the next version of its model; returns it as `load` gives it."""
         model = artifact.manifest.name
         folder = self.folder / _safe(model)
-        with _alone(folder):
+        with alone(folder):
             number = max(map(_number, self.versions(model)), default=0) + 1
             while not _publish(folder, f"v{number:04}", _as_version(artifact, f"v{number:04}")):
                 number += 1
@@ -103,13 +101,13 @@ class Registry:
     def promote(self, model: str, version: str, now_ms: int, why: str) -> None:
         """Make a version champion, once it has been read and found whole. Nothing happens where it is already."""
         self.load(model, version)
-        with _alone(self._model(model)):
+        with alone(self._model(model)):
             if self.champion(model) != version:
                 self._point(model, Promotion(version=version, at_ms=now_ms, why=why))
 
     def rollback(self, model: str, now_ms: int, why: str) -> str:
         """Make the previous champion champion again, and return it; a second rollback goes further back."""
-        with _alone(self._model(model)):
+        with alone(self._model(model)):
             champions = self._pointer(model).champions()
             if len(champions) < 2:
                 raise RegistryError(
@@ -127,14 +125,33 @@ class Registry:
         challengers and versions that checkpoints name.
         """
         folder = self._model(model)
-        with _alone(folder):
+        with alone(folder):
             versions = self.versions(model)
             needed = {*self._pointer(model).champions()[-2:], *versions[-1:], *keep}
             removed = [version for version in versions if version not in needed]
             for version in removed:
                 (folder / version).rename(folder / f".old-{version}")
-            _sweep(folder)
+            sweep(folder)
         return removed
+
+    def training(self, model: str, busy: Callable[[], None]) -> AbstractContextManager[None]:
+        """One process at a time trains a model; who dies lets go. `busy` is called where another one does.
+
+        Unless `busy` raises, its end is waited for.
+        """
+        return locked(self.folder / _safe(model), ".training.lock", busy)
+
+    def read(self, model: str, name: str) -> bytes | None:
+        """A small file that is kept beside the versions; None where there is none."""
+        path = self.folder / _safe(model) / name
+        with usable(path):
+            return path.read_bytes() if path.exists() else None
+
+    def rewrite(self, model: str, name: str, change: Callable[[bytes | None], bytes]) -> None:
+        """Replace a small file beside the versions by what `change` makes of it, one process at a time."""
+        folder = self.folder / _safe(model)
+        with alone(folder):
+            replace(folder / name, change(self.read(model, name)))
 
     def _model(self, model: str) -> Path:
         folder = self.folder / _safe(model)
@@ -144,7 +161,7 @@ class Registry:
 
     def _pointer(self, model: str) -> Pointer:
         path = self.folder / _safe(model) / POINTER
-        with _usable(path):
+        with usable(path):
             data = path.read_bytes() if path.exists() else b"{}"
         try:
             return msgspec.json.decode(data, type=Pointer)
@@ -154,9 +171,7 @@ class Registry:
     def _point(self, model: str, promotion: Promotion) -> None:
         folder = self.folder / model
         pointer = Pointer(promotions=(*self._pointer(model).promotions, promotion))
-        _write(folder / f".{POINTER}", msgspec.json.format(msgspec.json.encode(pointer), indent=1))
-        (folder / f".{POINTER}").replace(folder / POINTER)
-        _sync(folder)
+        replace(folder / POINTER, msgspec.json.format(msgspec.json.encode(pointer), indent=1))
 
 
 def _as_version(artifact: Artifact, version: str) -> dict[str, bytes]:
@@ -166,67 +181,24 @@ def _as_version(artifact: Artifact, version: str) -> dict[str, bytes]:
 
 def _publish(folder: Path, version: str, files: Mapping[str, bytes]) -> bool:
     """Make `files` visible as `version`, all at once; False where that version is already there."""
-    _sweep(folder)
+    sweep(folder)
     aside = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
     aside.chmod(0o755)
     for name, data in files.items():
-        _write(aside / name, data)
-    _sync(aside)
+        write(aside / name, data)
+    sync(aside)
     try:
         aside.rename(folder / version)
     except OSError as error:
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
             raise
         return False
-    _sync(folder)
+    sync(folder)
     return True
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time changes a model; who dies lets go."""
-    with _usable(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-
-@contextmanager
-def _usable(folder: Path) -> Iterator[None]:
-    """Faults of the file system in the registry's words."""
-    try:
-        yield
-    except OSError as error:
-        raise RegistryError(
-            f"{error.filename or folder}: {error.strerror}; the registry must be a folder "
-            "that this process may read, and write where it registers or promotes"
-        ) from error
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a process that died left aside; whoever calls is alone."""
-    for path in (*folder.glob(".new-*"), *folder.glob(".old-*")):
-        shutil.rmtree(path)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _visible(folder: Path) -> list[str]:
-    with _usable(folder):
+    with usable(folder):
         paths = folder.iterdir() if folder.exists() else ()
         return [path.name for path in paths if path.is_dir() and not path.name.startswith(".")]
 
