@@ -34,6 +34,25 @@ def show(config: ConfigPath, version: str, json: AsJson = False) -> None:
 
 
 @models.command()
+def runs(config: ConfigPath, json: AsJson = False) -> None:
+    """Show what became of each scheduled time of `streamae retrain`.
+
+    Example: streamae models runs plant/streamae.toml
+    """
+    from streamae.registry import Registry
+    from streamae.retraining import report
+    from streamae.retraining.runs import Runs
+
+    loaded = configs.load(config)
+    record = Runs(Registry(loaded.registry), loaded.model).read()
+    if json:
+        out.print_json(data=report.facts(record))
+        return
+    out.print(table(report.rows(record)))
+    out.print(f"missed {record.missed}, overlapped {record.overlapped}", highlight=False)
+
+
+@models.command()
 def promote(config: ConfigPath, version: str, why: Annotated[str, typer.Option()] = "by hand") -> None:
     """Make a version champion; running services take it over within seconds.
 

@@ -1,1 +1,1 @@
-"""Retraining: on a schedule, once per scheduled time; a worse model never takes over."""
+"""Retraining: on a schedule, one registered result per scheduled time; a worse model never takes over."""
