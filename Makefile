@@ -5,13 +5,21 @@
 #   make demo ARGS='--autoencoder transformer --seed 3'
 #   make test                           lint, types, arrows between rooms, every test
 #   make real                           recorded machines through a real topic, held against their labels
+#   make bench                          what serving costs beside its parts, on a real broker started here
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint real
+# A real broker beside a command, which finds it at $$address; it ends with the recipe.
+define with_broker
+coproc broker { exec $(BIN)/python tests/kafka/broker.py; }; pid=$$broker_PID; \
+	trap "kill $$pid || true; wait $$pid || true" EXIT; \
+	read -r address <&"$${broker[0]}"
+endef
+
+.PHONY: setup demo test lint real bench
 setup: .venv/.done
 
 .venv/.done: pyproject.toml
@@ -22,9 +30,7 @@ setup: .venv/.done
 
 demo: setup
 ifdef KAFKA
-	@coproc broker { exec $(BIN)/python tests/kafka/broker.py; }; pid=$$broker_PID; \
-	trap "kill $$pid || true; wait $$pid || true" EXIT; \
-	read -r address <&"$${broker[0]}"; \
+	@$(with_broker); \
 	$(BIN)/streamae demo --store "kafka://$$address" $(ARGS); \
 	if test -t 0; then read -r -p "The broker stays at $$address until you press Enter. "; fi
 else
@@ -42,3 +48,7 @@ test: lint
 
 real: setup
 	$(BIN)/python -m tests.real $(ARGS)
+
+bench: setup
+	@$(with_broker); \
+	$(BIN)/streamae bench --store "kafka://$$address" $(ARGS)

@@ -1,1 +1,1 @@
-"""Bench: what serving costs, beside the parts that it cannot do without."""
+"""What serving costs, held against what nobody can do without: reading the topic and running the network."""

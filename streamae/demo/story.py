@@ -18,9 +18,10 @@ from rich.table import Table
 from streamae.batch import train_and_register
 from streamae.config import Config
 from streamae.demo.summary import alerted, figures, render
-from streamae.demo.world import ServeProcess, publishing, settle
+from streamae.demo.world import publishing, settle
 from streamae.detection.alerts import Alert
 from streamae.errors import StreamaeError
+from streamae.serving.child import ServeProcess
 from streamae.simulation import Plant, SimulationSpec, config_text, simulate
 from streamae.subscriber import line, moment
 from streamae.topics import open_store

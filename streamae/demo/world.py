@@ -1,24 +1,19 @@
-"""The demo's world: the simulated plant on disk and on its topic, and the service beside it."""
+"""The demo's world: the simulated plant on disk and on its topic."""
 
 from __future__ import annotations
 
-import json
-import socket
-import subprocess
-import sys
 import threading
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from streamae import config as configs
 from streamae.config import Config
-from streamae.errors import StreamaeError, TopicsError
+from streamae.errors import TopicsError
+from streamae.serving.child import free_port
 from streamae.simulation import Columns, Plant, SimulationSpec, config_text, records, simulate
 from streamae.topics import open_store
 from streamae.topics.topics import Output, TopicSpec, TopicStore
@@ -43,7 +38,7 @@ def settle(folder: Path, plant: Plant, text: str) -> Config:
     """Write a plant's files, the config among them; returns it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "streamae.toml"
-    path.write_text(f"{text}http_port = {_free_port()}\n", encoding="utf-8")
+    path.write_text(f"{text}http_port = {free_port()}\n", encoding="utf-8")
     plant.history.frame().to_parquet(folder / "history.parquet")
     (folder / "faults.json").write_bytes(msgspec.json.format(msgspec.json.encode(plant.faults)))
     return configs.load(path)
@@ -63,10 +58,17 @@ def publish(config: Config, live: Columns) -> None:
 
 
 def refuse_used(config: Config, store: TopicStore) -> None:
-    """A plant starts on a topic of its own, or what is found would be of two plants."""
+    """A plant starts on a topic of its own, or what is found would be of two plants; one may be there, and empty."""
     topic = config.topics.readings
-    if store.describe([topic])[topic] is not None:
-        raise TopicsError(f"{topic} is there already at {config.topics.store}: delete it, or give another --service")
+    if store.describe([topic])[topic] is None:
+        return
+    reader = store.reader(topic, "earliest")
+    empty = reader.caught_up()
+    reader.close()
+    if not empty:
+        raise TopicsError(
+            f"{topic} holds readings already at {config.topics.store}: delete it, or give another --service"
+        )
 
 
 @contextmanager
@@ -86,42 +88,3 @@ def publishing(config: Config, live: Columns) -> Iterator[threading.Thread]:
     thread.join()
     if failed:
         raise failed[0]
-
-
-class ServeProcess:
-    """`streamae serve` as a process of its own, as it runs in production."""
-
-    def __init__(self, config: Config, folder: Path) -> None:
-        self.log = folder / "serve.log"
-        self._health = f"http://{config.serving.http_host}:{config.serving.http_port}/healthz"
-        command = [sys.executable, "-m", "streamae", "serve", str(folder / "streamae.toml"), "--create-topics"]
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(command, stderr=log, stdout=log)  # noqa: S603  our own command
-
-    def handled(self) -> int:
-        """How many records are committed. Raises StreamaeError where the service has ended."""
-        if self._process.poll() is not None:
-            tail = "\n".join(self.log.read_text(encoding="utf-8").splitlines()[-5:])
-            raise StreamaeError(f"the service ended with {self._process.returncode}; {self.log} ends with:\n{tail}")
-        try:
-            with urllib.request.urlopen(self._health, timeout=2) as page:  # noqa: S310  our own address
-                facts: dict[str, Any] = json.load(page)
-        except OSError:  # not up yet
-            return 0
-        return sum(facts["committed"].values())
-
-    def stop(self) -> None:
-        """Ask it to end, and see that it does."""
-        self._process.terminate()
-        try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -18,9 +17,9 @@ from streamae import config as configs
 from streamae.batch import train_and_register
 from streamae.config import Config
 from streamae.demo.summary import alerted
-from streamae.demo.world import ServeProcess
 from streamae.detection.alerts import Alert
 from streamae.errors import StreamaeError
+from streamae.serving.child import ServeProcess, free_port
 from streamae.topics import open_store
 from streamae.topics.topics import Output, TopicSpec, TopicStore
 from streamae.training.matching import Alerted
@@ -62,7 +61,7 @@ class Stage:
         """The same as `replay`; what goes wrong is noted, so that the other replays go on."""
         try:
             return self.replay(kind, recordings, scope, autoencoder)
-        except StreamaeError as error:
+        except Exception as error:  # whatever it is, it is a finding about these series
             return Outcome(failed={one.name: f"{type(error).__name__}: {error}" for one in recordings})
 
     def replay(self, kind: DataSet, recordings: Sequence[Recording], scope: str, autoencoder: str) -> Outcome:
@@ -90,7 +89,7 @@ class Stage:
         service, topic, autoencoder = names
         folder.mkdir(parents=True)
         pd.concat([one.history() for one in recordings]).to_parquet(folder / "history.parquet")
-        places: dict[str, str | int] = {"port": _free_port(), "steps": self.steps}
+        places: dict[str, str | int] = {"port": free_port(), "steps": self.steps}
         places |= {"service": service, "store": self.url, "topic": topic}
         text = config_text(kind, recordings[0].channels, autoencoder, places)
         (folder / "streamae.toml").write_text(text, encoding="utf-8")
@@ -137,10 +136,3 @@ def read_alerts(store: TopicStore, topic: str) -> list[Alert]:
         found += [msgspec.json.decode(value, type=Alert) for value in values]
     reader.close()
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
