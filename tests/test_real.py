@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamae.registry import Registry
 from streamae.training import files
 from streamae.training.matching import Alerted, Event
 from tests.real.figures import figures
 from tests.real.recordings import SETS, Recording, load, missing, records
 from tests.real.replay import Outcome, Stage
 
-SKAB = SETS["skab"]
+SKAB, MSL = SETS["skab"], SETS["msl"]
 
 
 def recording() -> Recording:
@@ -60,3 +61,32 @@ def test_a_valve_from_its_prefix_to_its_alerts(tmp_path: Path) -> None:
     assert (found["events"], found["readings"], found["failed"]) == (1, 747, {})
     assert all(alert.start >= begin for alert in outcome.alerts)
     assert outcome.seconds["train"] > 0
+
+
+def test_a_spacecraft_channel_is_watched_and_its_commands_are_context(tmp_path: Path) -> None:
+    if why := missing(MSL):
+        pytest.skip(why)
+    channel = load(MSL, time.time_ns() // 1_000_000, names=["T-9"])
+    stage = Stage(f"embedded://{tmp_path / 'topics.db'}", tmp_path)
+    outcome = stage.replay(MSL, channel, "T-9", "pca")
+    found = figures(MSL, channel, outcome)
+
+    manifest = Registry(tmp_path / "msl.T-9.pca" / "registry").load("msl.T-9.pca", "v0001").manifest
+    assert [one.name for one in manifest.channels if one.scored] == ["f0"]
+    assert set(manifest.spans) == {"fit", "calibrate"}
+    assert (found["series"], found["readings"], found["events"], found["failed"]) == (1, 1096, 2, {})
+
+
+def test_what_fails_is_listed_with_its_reason(tmp_path: Path) -> None:
+    outcome = Stage(f"embedded://{tmp_path / 'topics.db'}", tmp_path).attempt(SKAB, [recording()], "valve", "pca")
+    assert "too few to fit and calibrate on" in outcome.failed["valve"]
+    assert figures(SKAB, [recording()], outcome)["failed"] == outcome.failed
+
+
+def test_data_that_is_absent_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMAE_DATA", str(tmp_path))
+    assert missing(MSL) == f"no {tmp_path / 'manifest.json'}: name the folder of labelled series in STREAMAE_DATA"
+    (tmp_path / "manifest.json").write_text('[{"file": "nasa_msl/T-9.parquet", "train_rows": 439}]')
+    assert missing() == ""
+    assert missing(MSL) == f"msl: {tmp_path} lacks nasa_msl/T-9.parquet; leave the set out with --sets"
+    assert missing(SKAB) == f"skab: {tmp_path} lacks skab/valve1_*.parquet; leave the set out with --sets"

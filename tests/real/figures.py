@@ -50,7 +50,7 @@ def _series(kind: DataSet, one: Recording, outcome: Outcome) -> Facts:
         **_counts(found, alerts),
         "normal": int(normal.sum()),
         "normal_in_alert": round(float((covered & normal).sum() / max(normal.sum(), 1)), 4),
-        "threshold": round(outcome.thresholds.get(one.name, 0), 3) or None,
+        "threshold": float(f"{outcome.thresholds[one.name]:.3g}") if one.name in outcome.thresholds else None,
     }
 
 

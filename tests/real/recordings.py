@@ -34,6 +34,7 @@ class DataSet:
     stride: int
     fit: float  # shares of the prefix
     calibrate: float
+    scored: tuple[str, ...] = ()  # the channels that are watched, the others being context; none named: all
 
     @property
     def cadence_ms(self) -> int:
@@ -49,9 +50,16 @@ class DataSet:
 # SMD: servers, a reading a minute, 16 days of prefix: room for what is usual, the judge span included.
 # SKAB: valves of a water circuit, a reading a second, 7 minutes of prefix: a window of half the usual length, so that
 # half of the prefix still holds six blocks to calibrate on, and no judge span.
+# SMAP, MSL: a satellite and a rover. A series is one telemetry value, f0, and the commands of its subsystem as switches
+# (Hundman et al., "Detecting Spacecraft Anomalies Using LSTMs and Nonparametric Dynamic Thresholding", 2018): what was
+# commanded is no fault, so that commands are context. The data gives no time; a reading a minute is assumed, on which
+# only delays and rates per week depend. Prefixes are of 439 to 4,308 readings, and what is left over of 439 would judge
+# nothing: half to fit, half to calibrate, no judge span.
 SETS = {
     "smd": DataSet("smd", "smd/machine-*.parquet", cadence_s=60, length=32, stride=4, fit=0.55, calibrate=0.3),
     "skab": DataSet("skab", "skab/valve1_*.parquet", cadence_s=1, length=16, stride=2, fit=0.5, calibrate=0.5),
+    "smap": DataSet("smap", "nasa_smap/*.parquet", 60, length=32, stride=4, fit=0.5, calibrate=0.5, scored=("f0",)),
+    "msl": DataSet("msl", "nasa_msl/*.parquet", 60, length=32, stride=4, fit=0.5, calibrate=0.5, scored=("f0",)),
 }
 
 
@@ -96,23 +104,40 @@ def data_folder() -> Path:
     return Path(os.environ.get("STREAMAE_DATA") or ROOT.parent / "shared" / "data")
 
 
-def missing() -> str:
-    """Why there is nothing to run on; empty where there is."""
-    manifest = data_folder() / "manifest.json"
-    return "" if manifest.is_file() else f"no {manifest}: name the folder of labelled series in STREAMAE_DATA"
+def missing(*kinds: DataSet) -> str:
+    """Why there is nothing to run these sets on; empty where there is."""
+    folder = data_folder()
+    if not (folder / "manifest.json").is_file():
+        return f"no {folder / 'manifest.json'}: name the folder of labelled series in STREAMAE_DATA"
+    for kind in kinds:
+        listed = [facts.file for facts in _listed(kind)]
+        absent = [file for file in listed if not (folder / file).is_file()]
+        if absent or not listed:
+            return f"{kind.name}: {folder} lacks {absent[0] if absent else kind.files}; leave the set out with --sets"
+    return ""
 
 
-def load(kind: DataSet, end_ms: int, most: int | None = None) -> list[Recording]:
-    """The series of a set, at most so many, laid in time so that every replay begins at once and ends by `end_ms`.
+def load(kind: DataSet, end_ms: int, most: int | None = None, names: Sequence[str] = ()) -> list[Recording]:
+    """The series of a set, at most so many or those of these names, as they will be replayed: all at once.
 
-    Only the start is moved: gaps between readings stay as they were recorded.
+    They are laid in time so that they end by `end_ms` and begin at a whole stride from the epoch: whenever it is run,
+    the same windows are cut. Only the start is moved: gaps between readings stay as they were recorded.
+    Raises ValueError where there are none.
     """
+    chosen = [facts for facts in _listed(kind) if not names or Path(facts.file).stem in names][:most]
+    if not chosen:
+        raise ValueError(f"{kind.name} has no series {', '.join(names)}".rstrip())
+    recordings = [_read(facts, kind) for facts in chosen]
+    longest = max(int(one.time[-1] - one.time[one.prefix]) for one in recordings)
+    step = kind.stride * kind.cadence_ms
+    return [_moved(one, (end_ms - longest) // step * step) for one in recordings]
+
+
+def _listed(kind: DataSet) -> list[_Facts]:
+    """The series of a set, by file."""
     manifest = msgspec.json.decode((data_folder() / "manifest.json").read_bytes(), type=list[_Facts])
     chosen = [facts for facts in manifest if Path(facts.file).match(kind.files)]
-    recordings = [_read(facts, kind) for facts in sorted(chosen, key=lambda facts: facts.file)[:most]]
-    longest = max(int(one.time[-1] - one.time[one.prefix]) for one in recordings)
-    begin = (end_ms - longest) // kind.cadence_ms * kind.cadence_ms
-    return [_moved(one, begin) for one in recordings]
+    return sorted(chosen, key=lambda facts: facts.file)
 
 
 def _read(facts: _Facts, kind: DataSet) -> Recording:
@@ -150,6 +175,7 @@ def _live(one: Recording) -> range:
 def config_text(kind: DataSet, channels: Sequence[str], autoencoder: str, places: dict[str, str | int]) -> str:
     """The config of a service for some series of a set; `places` name service, store, topic, port and steps."""
     mapping = ", ".join(f'{name} = "$.{name}"' for name in channels)
+    context = [name for name in channels if kind.scored and name not in kind.scored]
     return f"""\
 service = "{places["service"]}"
 model = "{places["service"]}"
@@ -172,6 +198,7 @@ autoencoder = "{autoencoder}"
 steps = {places["steps"]}
 budget_per_week = {kind.budget_per_week}
 spans = {{ fit = {kind.fit}, calibrate = {kind.calibrate} }}
+context = {context}
 
 [serving]
 http_port = {places["port"]}
