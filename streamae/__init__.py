@@ -1,1 +1,24 @@
-"""StreamAE learns what normal looks like from a topic of sensor readings, and tells you on another when it is not."""
+"""StreamAE finds anomalies in topics of sensor readings with autoencoders.
+
+In a notebook: `streamae.train`, `score`, `backtest`, `register`, `load`. Importing this imports none of what they need.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamae.notebook import backtest, load, register, score, train
+
+__all__ = ["backtest", "load", "register", "score", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("streamae.notebook"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

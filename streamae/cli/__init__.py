@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from streamae.cli import batch, live, models, setup
+from streamae.cli import batch, bench, history, live, models, retraining, setup
 from streamae.cli.app import app, err
 from streamae.cli.app import models as models_app
 from streamae.errors import MissingExtra, StreamaeError
 
-__all__ = ["app", "batch", "live", "main", "models", "setup"]
+__all__ = ["app", "batch", "bench", "history", "live", "main", "models", "retraining", "setup"]
 
 app.add_typer(models_app, name="models")
 

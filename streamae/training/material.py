@@ -109,7 +109,8 @@ def _check_there(table: Table, span: dict[str, Span], parts: dict[str, list[Stre
             raise DataError(
                 f"no reading to {name} on: of the readings, {_from_to(there)}, the span {name} is "
                 f"{_from_to(span[name])}, and all of that is silent or left out; "
-                "look for a clock that was wrong, leave less out, or give other $.training.spans"
+                "look for a clock that was wrong, give other $.training.spans, or leave less out: with "
+                "$.training.leave_out_alerts = false, what was alerted on is learnt from"
             )
 
 

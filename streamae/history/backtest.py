@@ -1,0 +1,150 @@
+"""Backtest: the detection that serves, over stored readings, with thresholds to choose from.
+
+Windows are made and scored once; only the tracking of episodes is done again for each candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.text import Text
+
+from streamae.config import Config, Episodes, Windows
+from streamae.detection.artifact import Manifest
+from streamae.detection.detector import Rules
+from streamae.detection.scoring import Scorer
+from streamae.history.candidates import Asked, Candidate, candidates
+from streamae.history.figures import Facts, Watch, figures, learnt_spans, matched, span_of, watch
+from streamae.history.past import Past, Told, look_back
+from streamae.history.scoring import Progress
+from streamae.history.stored import Stored
+from streamae.subscriber import line
+from streamae.training.files import Table
+from streamae.training.matching import Event
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """What a model would have said of a history, under each candidate."""
+
+    past: Past
+    watched: Watch
+    candidates: tuple[Candidate, ...]
+    figures: tuple[Facts, ...]  # of each candidate
+    shown: Candidate  # whose episodes are told: the one that was asked for, else the model's own
+    told: tuple[Told, ...]
+    events: tuple[Event, ...] | None  # the labels that lie in this history; None where none were given
+    notes: tuple[str, ...]  # what a reader should know
+
+    @property
+    def manifest(self) -> Manifest:
+        """The model's facts."""
+        return self.past.manifest
+
+    def facts(self) -> Facts:
+        """Everything, as JSON can hold it."""
+        manifest, stored = self.manifest, self.past.stored
+        return {
+            "model": manifest.name,
+            "version": manifest.version,
+            "start": int(stored.time.min()),
+            "end": int(stored.time.max()),
+            "readings": len(stored),
+            "series": len(stored.names),
+            "windows": len(self.past.windows),
+            "series_weeks": self.watched.weeks,
+            "series_weeks_by_span": self.watched.spans,
+            "spans": {name: {"start": span.start, "end": span.end} for name, span in manifest.spans.items()},
+            "in_sample": list(learnt_spans(manifest)),
+            "notes": list(self.notes),
+            "candidates": list(self.figures),
+            "shown": self.shown.name,
+            "episodes": self.episodes(),
+        }
+
+    def episodes(self) -> list[Facts]:
+        """The episodes of the shown candidate, by when they fired."""
+        learnt = learnt_spans(self.manifest)
+        return [self._episode(one, learnt) for one in self.told]
+
+    def _episode(self, one: Told, learnt: Sequence[str]) -> Facts:
+        alert = one.alert
+        span = str(span_of(self.manifest, np.array([alert.start]))[0])
+        found: dict[str, Any] = {"id": alert.id, "series": alert.series, "start": alert.start, "end": alert.end}
+        found |= {"until": one.until, "known": one.known, "state": alert.state, "reason": alert.reason}
+        found |= {"peak": alert.peak.score, "peak_time": alert.peak.time, "confirmed": alert.confirmed}
+        found |= {"observed": alert.observed, "span": span, "in_sample": span in learnt}
+        found["channels"] = [
+            {"name": of.name, "share": of.share, "expected": of.expected, "actual": of.actual} for of in alert.channels
+        ]
+        if self.events is not None:
+            result = matched([one], self.events, self.manifest.window.length_ms)
+            found["true"] = not result.false
+        found["said"] = Text.from_markup(line(alert)).plain
+        return found
+
+
+def backtest(scorer: Scorer, table: Table, rules: Rules, asked: Asked, progress: Progress | None = None) -> Backtest:
+    """Look back on stored readings under the asked thresholds.
+
+    Raises DataError where there is nothing to look at, or no calibrate span for a budget.
+    """
+    past = look_back(scorer, Stored.of(table, scorer.artifact.manifest), rules, progress)
+    tried = candidates(past, asked)
+    events, notes = _within(past, asked.labels)
+    shown = tried[1] if len(tried) == 2 and len(asked.factors) + len(asked.budgets) == 1 else tried[0]
+    watched = watch(past)
+    told = {one.name: past.episodes(one.thresholds, explained=one is shown) for one in tried}
+    return Backtest(
+        past,
+        watched,
+        tuple(tried),
+        tuple(figures(past, one, told[one.name], watched, events) for one in tried),
+        shown,
+        tuple(told[shown.name]),
+        events,
+        (*notes, *_notes(past, asked)),
+    )
+
+
+def rules_of(config: Config) -> Rules:
+    """What an operator has decided, as serving goes by."""
+    return Rules(lateness=config.windows.lateness(), policy=config.episodes.policy(config.windows))
+
+
+def usual_rules(manifest: Manifest) -> Rules:
+    """What serving goes by where a config says nothing."""
+    window = manifest.window
+    windows = Windows(cadence_s=window.cadence_ms / 1000, length=window.length, stride=window.stride)
+    return Rules(lateness=windows.lateness(), policy=Episodes().policy(windows))
+
+
+def _within(past: Past, labels: Sequence[Event] | None) -> tuple[tuple[Event, ...] | None, list[str]]:
+    """The labels that lie in the history, and how many do not."""
+    if labels is None:
+        return None, []
+    first, last = int(past.stored.time.min()), int(past.stored.time.max())
+    known = set(past.stored.names)
+    inside = tuple(one for one in labels if one.series in known and one.end > first and one.start <= last)
+    lost = len(labels) - len(inside)
+    return inside, [f"{lost} of {len(labels)} labelled events lie outside this history"] if lost else []
+
+
+def _notes(past: Past, asked: Asked) -> list[str]:
+    manifest = past.manifest
+    notes = []
+    if manifest.report.get("refit"):
+        notes.append(
+            "this model was fitted once more on all its spans after its thresholds were found: fit, calibrate and "
+            "judge are all in-sample"
+        )
+        if asked.budgets:
+            notes.append("budgets are calibrated on readings that it was fitted on, so they give more alerts than said")
+    strangers = sorted(set(past.stored.names) - set(past.scorer.artifact.profiles.series))
+    if strangers:
+        more = f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""
+        notes.append(f"the model does not know {', '.join(strangers[:5])}{more}: the fleet's profile holds for them")
+    return notes
