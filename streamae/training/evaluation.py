@@ -75,8 +75,10 @@ def columns(parts: Sequence[Stretch], cadence_ms: int) -> Iterator[Readings]:
     order = order[~np.isnan(values[order]).all(axis=1)]
     for at in range(0, len(order), BATCH):
         rows = order[at : at + BATCH]
+        there, place = np.unique(series[rows], return_inverse=True)  # a batch names the series that occur in it
+        named = tuple(names[one] for one in there.tolist())
         offset = np.arange(at, at + len(rows), dtype=np.int64)
-        yield Readings(names, series[rows], time[rows].astype(np.int64), values[rows], offset)
+        yield Readings(named, place.astype(np.int32), time[rows].astype(np.int64), values[rows], offset)
 
 
 def facts(judged: Judged) -> dict[str, float | int]:

@@ -92,14 +92,14 @@ def _matching(pattern: str) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        raise DataError(f"$.training.files: {pattern} is a folder; name the files in it, as {path / '*.parquet'}")
+        raise DataError(f"{pattern} is a folder; name the files in it, as {path / '*.parquet'}")
     root = Path(path.anchor)
     try:
         found = [file for file in root.glob(str(path.relative_to(root))) if file.is_file()]
     except ValueError as error:
-        raise DataError(f"$.training.files: {pattern} is no pattern of files ({error})") from error
+        raise DataError(f"{pattern} is no pattern of files ({error})") from error
     if not found:
-        raise DataError(f"no file matches {pattern} of $.training.files; correct it, or put the readings there")
+        raise DataError(f"no file matches {pattern}; correct it, or put the readings there")
     return found
 
 

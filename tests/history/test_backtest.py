@@ -21,7 +21,7 @@ from streamae.detection.episodes import Place
 from streamae.detection.scoring import Scorer
 from streamae.errors import ConfigError, DataError
 from streamae.history.backtest import Backtest, backtest, rules_of, usual_rules
-from streamae.history.candidates import OWN, Asked, own
+from streamae.history.candidates import OWN, Asked, normal_errors, own, whole
 from streamae.history.figures import share_in_alert
 from streamae.history.labels import read
 from streamae.history.past import Past, Thresholds, Told, look_back
@@ -29,7 +29,7 @@ from streamae.history.stored import Stored
 from streamae.training import evaluation, files
 from streamae.training.files import Table
 from streamae.training.matching import Event, match
-from streamae.training.series import stretches
+from streamae.training.series import Pool, stretches, within
 from tests.detection.stage import Stage, by_series, scorer
 from tests.graphs import tiny_artifact
 from tests.history.conftest import World
@@ -90,11 +90,13 @@ def covered(told: Sequence[Told]) -> list[tuple[str, int, int]]:
     return joined
 
 
-def test_alerts_are_those_that_a_job_is_judged_by() -> None:
+def test_alerts_are_those_that_a_job_is_judged_by(monkeypatch: pytest.MonkeyPatch) -> None:
     artifact = tiny_artifact(length=8, stride=4, threshold=2.0)
     frame = swinging(rows=2000, series=["a", "b", "c"])
-    table = files.table(frame, CHANNELS)
+    later = pd.concat([frame[frame["series"] != "b"], frame[frame["series"] == "b"].iloc[190:]])  # slices without it
+    table = files.table(later, CHANNELS)
     rules = usual_rules(artifact.manifest)
+    monkeypatch.setattr(evaluation, "BATCH", 100)
     past = look_back(Scorer(artifact), Stored.of(table, artifact.manifest), rules)
     judged = evaluation.alerted(artifact, stretches(table, [0.0, 0.0], artifact.manifest.window), rules)
     told = past.episodes(own(artifact.manifest).thresholds)
@@ -185,6 +187,9 @@ def test_labelled_times_are_not_calibrated_on(world: World) -> None:
     ]
     assert fleets[0].error > 1.2 * fleets[1].error
     assert fleets[1] == fleets[2]
+    of_another = [Event("pump-99", span.start, span.end)]
+    untouched = backtest(scores, table, rules, Asked.of(None, [1], of_another)).shown.thresholds.fleet
+    assert untouched == world.artifact.manifest.threshold
 
 
 def test_an_episode_that_is_still_firing_is_told_with_its_peak() -> None:
@@ -200,6 +205,54 @@ def test_an_episode_that_is_still_firing_is_told_with_its_peak() -> None:
     assert one.alert.peak.score > published[0].peak.score
     assert one.alert.start < one.known < one.until
     assert found.facts()["episodes"][0]["said"].startswith("firing   pump-1 since 2026-03-01 00:03")
+
+
+def test_a_series_that_stops_in_an_episode_ends_it_when_serving_would() -> None:
+    artifact = tiny_artifact(length=8, stride=4)
+    frame = swinging()
+    frame = frame[(frame["series"] == "pump-2") | (frame["time"] < frame["time"].iloc[216])]
+    found = backtest(Scorer(artifact), files.table(frame, CHANNELS), usual_rules(artifact.manifest), Asked.of([1]))
+    ended = {one.alert.series: (one.alert.state, one.alert.reason) for one in found.told}
+    assert ended == {"pump-1": ("resolved", "silent"), "pump-2": ("resolved", "recovered")}
+
+
+@PATIENT
+@given(histories())
+def test_whole_windows_lie_where_training_finds_them(case: tuple[Stage, list[Reading]]) -> None:
+    stage, log = case
+    past, manifest = past_of(stage, log), stage.scorer.artifact.manifest
+    parts = stretches(table_of(log, manifest), [channel.origin for channel in manifest.channels], stage.spec)
+    windows = past.windows
+    for series, start, found in zip(windows.series, windows.start.tolist(), whole(past).tolist(), strict=True):
+        first = start // stage.spec.cadence_ms
+        inside = [
+            part.first <= first and first + stage.spec.length <= part.first + len(part.grid)
+            for part in parts
+            if part.series == series
+        ]
+        assert found == any(inside)
+
+
+def test_a_budget_is_calibrated_on_the_windows_that_training_takes() -> None:
+    artifact = tiny_artifact(length=8, stride=2)
+    span, window = artifact.manifest.spans["calibrate"], artifact.manifest.window
+    frame = swinging(rows=3000)
+    cadence_ms = 60_000  # the span has 2880 of them
+    ticks = np.tile(np.arange(3000), 2) - 60
+    frame["time"] = pd.to_datetime(span.start + ticks * cadence_ms, unit="ms", utc=True)
+    frame = frame.drop(range(1000, 1100))
+    window = msgspec.structs.replace(window, cadence_ms=cadence_ms)
+    other = replace(artifact, manifest=msgspec.structs.replace(artifact.manifest, window=window))
+    table, rules = files.table(frame, CHANNELS), usual_rules(other.manifest)
+    errors = normal_errors(look_back(Scorer(other), Stored.of(table, other.manifest), rules))
+    for one in errors:
+        parts = [part for part in within(stretches(table, [0, 0], window), span, window) if part.series == one.series]
+        pool = Pool(parts, (), window, rules.policy.min_observed)
+        expected = Scorer(other).errors(pool.windows(np.arange(len(pool))), other.profiles.rows([""] * len(pool)))
+        assert np.array_equal(one.error, expected.error)
+        assert np.array_equal(one.settled, expected.settled_error)
+    assert [one.series for one in errors] == ["pump-1", "pump-2"]
+    assert len(errors[0].error) < len(errors[1].error)
 
 
 def test_times_in_alert_are_of_the_time_watched() -> None:

@@ -112,6 +112,14 @@ def test_rows_are_written_as_the_notebook_scores_them(
     assert (rows["time"] == swinging()["time"]).all()
 
 
+def test_columns_are_called_as_the_config_says(plant: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (plant / "plant.toml").write_text(f'{CONFIG}[training]\ntime_column = "at"\nseries_column = "pump"\n')
+    swinging().rename(columns={"time": "at", "series": "pump"}).to_csv(plant / "theirs.csv", index=False)
+    assert run(monkeypatch, "score", "plant.toml", "theirs.csv", "--out", "scores.parquet") == 0
+    assert set(pd.read_parquet("scores.parquet")["series"]) == {"pump-1", "pump-2"}
+    assert run(monkeypatch, "backtest", "plant.toml", "theirs.csv", "--json") == 0
+
+
 def test_a_file_that_is_there_stays(
     plant: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
