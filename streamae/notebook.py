@@ -29,6 +29,7 @@ from streamae.training.series import LeftOut
 MODEL = "notebook"
 SECTIONS = {"windows": Windows, "episodes": Episodes, "training": Training}
 NOT_CHANNELS = ("time", "series")
+OF_FILES = {"files", "time_column", "series_column", "topic_days", "leave_out_alerts"}  # options that frames do without
 
 
 def train(
@@ -61,7 +62,8 @@ def train(
     (60000, ['temp', 'flow'])
     """
     config = _config(frame, options | {"autoencoder": autoencoder, "seed": seed})
-    return job.train(config, frame, left_out=_left_out(left_out))
+    times = [] if left_out is None else known_events.events(left_out, "left_out")
+    return job.train(config, frame, left_out=[LeftOut(*one) for one in times])
 
 
 def score(artifact: Artifact, frame: pd.DataFrame) -> pd.DataFrame:
@@ -143,12 +145,11 @@ def _config(frame: pd.DataFrame, options: dict[str, Any]) -> Config:
     """The config that these options stand for; there is no topic in it."""
     sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     model = options.pop("model", MODEL)
+    owner = {key: name for name, kind in SECTIONS.items() for key in kind.__struct_fields__ if key not in OF_FILES}
     for key, value in options.items():
-        owners = [name for name, kind in SECTIONS.items() if key in kind.__struct_fields__ and key != "files"]
-        if not owners:
-            known = sorted(key for kind in SECTIONS.values() for key in kind.__struct_fields__ if key != "files")
-            raise ConfigError(f"train() knows no option {key!r}; there are {', '.join(known)}, model")
-        sections[owners[0]][key] = value
+        if key not in owner:
+            raise ConfigError(f"train() knows no option {key!r}; there are {', '.join(sorted(owner))}, model")
+        sections[owner[key]][key] = value
     sections["windows"].setdefault("cadence_s", _cadence_s(frame))
     sections["training"].setdefault("refit", True)
     channels = {str(name): f"$.{name}" for name in frame.columns if name not in NOT_CHANNELS}
@@ -175,10 +176,3 @@ def _cadence_s(frame: pd.DataFrame) -> float:
     if not len(apart):
         raise DataError("frame: no series has readings at two times, so there is no cadence to train with")
     return float(np.median(apart)) / 1000
-
-
-def _left_out(frame: pd.DataFrame | None) -> list[LeftOut]:
-    if frame is None:
-        return []
-    start, end = (pd.to_datetime(frame[name], utc=True).astype("int64") // 1_000_000 for name in ("start", "end"))
-    return [LeftOut(*row) for row in zip(frame["series"].astype(str), start.tolist(), end.tolist(), strict=True)]

@@ -91,6 +91,7 @@ def test_what_is_left_out_is_not_learnt() -> None:
     frame.loc[100:200, "flow"] += 40
     span = frame["time"].iloc[[95, 205]].tolist()
     left_out = pd.DataFrame({"series": ["pump-1"], "start": [span[0]], "end": [span[1]]})
+    left_out = left_out.astype({"start": "datetime64[us, UTC]", "end": "datetime64[s, UTC]"})  # of whatever resolution
     clean = streamae.train(frame, left_out=left_out, **QUICK)
     spoilt, untouched = (clean.profiles.table[row, 1, 1] for row in (1, 2))
     assert spoilt < 2 * untouched
