@@ -24,6 +24,7 @@ from streamae.config.sections import (
     Training,
     Windows,
 )
+from streamae.detection.detector import Rules
 from streamae.errors import ConfigError
 
 __all__ = [
@@ -64,6 +65,10 @@ class Config(Section, frozen=True, kw_only=True):
                 "training.refit is on, but what [retraining] trains is compared with the champion on a judge span, "
                 "which a refit would have seen; turn it off"
             )
+
+    def rules(self) -> Rules:
+        """What an operator has decided about detection."""
+        return Rules(lateness=self.windows.lateness(), policy=self.episodes.policy(self.windows))
 
     def topic(self, kind: str) -> str:
         """The name of one of the service's own topics."""

@@ -69,9 +69,8 @@ class Rings:
         values = self.values.reshape(-1, self.values.shape[2]).take(place, axis=0)
         offset = self.offset.reshape(-1).take(place)
         if (first + length - 1 > self.filled[slot]).any():
-            beyond = (
-                first[:, None] + np.arange(length) > self.filled[slot][:, None]
-            )  # nothing came yet: the ring may hold an older tick there
+            # Nothing came yet beyond what was filled: the ring may hold an older tick there.
+            beyond = first[:, None] + np.arange(length) > self.filled[slot][:, None]
             values[beyond], offset[beyond] = np.nan, NOWHERE
         return values, offset
 

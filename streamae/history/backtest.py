@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
-from streamae.config import Config, Episodes, Windows
+from streamae.config import Episodes, Windows
 from streamae.detection.artifact import Manifest
 from streamae.detection.detector import Rules
 from streamae.detection.scoring import Scorer
@@ -108,11 +108,6 @@ def backtest(scorer: Scorer, table: Table, rules: Rules, asked: Asked, progress:
         events,
         (*notes, *_notes(past, asked)),
     )
-
-
-def rules_of(config: Config) -> Rules:
-    """What an operator has decided, as serving goes by."""
-    return Rules(lateness=config.windows.lateness(), policy=config.episodes.policy(config.windows))
 
 
 def usual_rules(manifest: Manifest) -> Rules:

@@ -18,7 +18,7 @@ from streamae.detection.artifact import Artifact
 from streamae.detection.scoring import Scorer
 from streamae.errors import ConfigError, DataError, RegistryError
 from streamae.history import report
-from streamae.history.backtest import backtest, rules_of
+from streamae.history.backtest import backtest
 from streamae.history.candidates import Asked
 from streamae.history.scoring import Progress
 from streamae.history.writing import write_rows, write_windows
@@ -120,7 +120,7 @@ class Looking:
         """Look back with a progress bar on a terminal; prints what was found, and writes the page."""
         scorer = Scorer(self._artifact, self._config.serving.device)
         with progress(console, "looking back", len(self._table)) as handled:
-            found = backtest(scorer, self._table, rules_of(self._config), asked, handled)
+            found = backtest(scorer, self._table, self._config.rules(), asked, handled)
         if page is not None:
             from streamae.history.page import write_page
 

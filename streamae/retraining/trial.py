@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from streamae.config import Config
 from streamae.detection.artifact import Artifact, Span
-from streamae.detection.detector import Rules
 from streamae.retraining.injection import Injected, plan, spoil
 from streamae.retraining.promotion import Evidence, Showing
 from streamae.training import evaluation
@@ -107,13 +106,12 @@ def _show(trial: Trial, artifact: Artifact) -> tuple[Showing, set[tuple[int, Inj
 
 def _alerts(trial: Trial, artifact: Artifact, table: Table) -> list[Alerted]:
     """The alerts that reach into the span."""
-    manifest, windows = artifact.manifest, trial.config.windows
-    rules = Rules(lateness=windows.lateness(), policy=trial.config.episodes.policy(windows))
+    manifest = artifact.manifest
     names = list(trial.config.readings.channels)
     own = replace(table, values=table.values[:, [names.index(channel.name) for channel in manifest.channels]])
     parts = stretches(own, [channel.origin for channel in manifest.channels], manifest.window)
     parts = within(parts, Span(start=trial.span.start - manifest.window.length_ms, end=trial.span.end), manifest.window)
-    alerts = evaluation.alerted(artifact, parts, rules)
+    alerts = evaluation.alerted(artifact, parts, trial.config.rules())
     return [one for one in alerts if one.end is None or one.end > trial.span.start]
 
 

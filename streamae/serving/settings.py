@@ -38,7 +38,7 @@ class Settings:
             deadletters=config.topic("deadletters"),
             state=config.topic("state"),
             mapping=config.readings.mapping(),
-            rules=Rules(lateness=config.windows.lateness(), policy=config.episodes.policy(config.windows)),
+            rules=config.rules(),
             publish_scores=config.serving.scores,
         )
 

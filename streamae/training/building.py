@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from streamae.config import Training
 from streamae.detection.artifact import Artifact, Golden, Manifest, Threshold
-from streamae.detection.detector import Rules
 from streamae.detection.scoring import Scorer
 from streamae.training.calibration import Budget, Calibrated, NormalErrors, calibrate, settled_smoothing
 from streamae.training.evaluation import Judged, judge
@@ -101,9 +100,7 @@ def budget(material: Material, training: Training) -> Budget:
 
 def _judge(artifact: Artifact, material: Material) -> Judged:
     """Judge with the rules that would be served by; times that are not normal count as events."""
-    windows = material.config.windows
-    rules = Rules(lateness=windows.lateness(), policy=material.config.episodes.policy(windows))
-    return judge(artifact, material.everything, rules, [Event(*one) for one in material.left_out])
+    return judge(artifact, material.everything, material.config.rules(), [Event(*one) for one in material.left_out])
 
 
 def _draft(material: Material, training: Training) -> Manifest:

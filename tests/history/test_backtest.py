@@ -20,7 +20,7 @@ from streamae.detection.detector import Detector, Rules
 from streamae.detection.episodes import Place
 from streamae.detection.scoring import Scorer
 from streamae.errors import ConfigError, DataError
-from streamae.history.backtest import Backtest, backtest, rules_of, usual_rules
+from streamae.history.backtest import Backtest, backtest, usual_rules
 from streamae.history.candidates import OWN, Asked, normal_errors, own, whole
 from streamae.history.figures import share_in_alert
 from streamae.history.labels import read
@@ -109,7 +109,7 @@ def looked(world: World) -> Backtest:
     """The whole plant under factors and budgets, with its faults as labels."""
     table = files.read(world.files, list(world.config.readings.channels))
     asked = Asked.of([0.5, 2], [1, 5], read(world.folder / "faults.json"))
-    return backtest(Scorer(world.artifact), table, rules_of(world.config), asked)
+    return backtest(Scorer(world.artifact), table, world.config.rules(), asked)
 
 
 def test_the_models_own_budget_calibrates_to_its_own_thresholds(looked: Backtest, world: World) -> None:
@@ -161,7 +161,7 @@ def test_a_refitted_model_has_learnt_from_every_span(world: World) -> None:
         world.artifact, manifest=msgspec.structs.replace(manifest, report={**manifest.report, "refit": True})
     )
     table = files.read(world.files, list(world.config.readings.channels))
-    found = backtest(Scorer(refitted), table, rules_of(world.config), Asked.of(None, [1]))
+    found = backtest(Scorer(refitted), table, world.config.rules(), Asked.of(None, [1]))
     assert found.facts()["in_sample"] == ["fit", "calibrate", "judge"]
     assert any("fitted once more" in note for note in found.notes)
     assert any("more alerts than said" in note for note in found.notes)
@@ -171,7 +171,7 @@ def test_a_refitted_model_has_learnt_from_every_span(world: World) -> None:
 def test_a_budget_needs_the_calibrate_span(world: World) -> None:
     table = files.read(world.files[1:], list(world.config.readings.channels))
     with pytest.raises(DataError, match=r"calibrate span, .*Z to .*Z, and these readings are .*Z to .*Z: give"):
-        backtest(Scorer(world.artifact), table, rules_of(world.config), Asked.of(None, [1]))
+        backtest(Scorer(world.artifact), table, world.config.rules(), Asked.of(None, [1]))
 
 
 def test_labelled_times_are_not_calibrated_on(world: World) -> None:
@@ -179,7 +179,7 @@ def test_labelled_times_are_not_calibrated_on(world: World) -> None:
     span, name = world.artifact.manifest.spans["calibrate"], table.names[0]
     rows = (table.series == 0) & (table.time >= span.start + 3_600_000) & (table.time < span.start + 2 * 3_600_000)
     spoilt = Table(table.names, table.series, table.time, np.where(rows[:, None], table.values + 40, table.values))
-    rules, scores = rules_of(world.config), Scorer(world.artifact)
+    rules, scores = world.config.rules(), Scorer(world.artifact)
     labels = [Event(name, span.start + 3_600_000, span.start + 2 * 3_600_000)]
     fleets = [
         backtest(scores, readings, rules, Asked.of(None, [1], known)).shown.thresholds.fleet
@@ -292,4 +292,4 @@ def test_a_notebook_sees_frames() -> None:
 def test_rules_are_those_of_serving(world: World) -> None:
     windows = world.config.windows
     expected = Rules(lateness=windows.lateness(), policy=world.config.episodes.policy(windows))
-    assert rules_of(world.config) == expected == usual_rules(world.artifact.manifest)
+    assert world.config.rules() == expected == usual_rules(world.artifact.manifest)
