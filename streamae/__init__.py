@@ -1,6 +1,7 @@
 """StreamAE finds anomalies in topics of sensor readings with autoencoders.
 
-In a notebook: `streamae.train`, `score`, `backtest`, `register`, `load`. Importing this imports none of what they need.
+In a notebook: `streamae.train`, `score`, `backtest`, `evaluate`, `register`, `load`. Importing this imports none of
+what they need.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from streamae.notebook import backtest, load, register, score, train
+    from streamae.notebook import backtest, evaluate, load, register, score, train
 
-__all__ = ["backtest", "load", "register", "score", "train"]
+__all__ = ["backtest", "evaluate", "load", "register", "score", "train"]
 
 
 def __getattr__(name: str) -> Any:

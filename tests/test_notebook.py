@@ -113,6 +113,41 @@ def test_a_refit_knows_series_that_the_fit_span_did_not() -> None:
     assert known.profiles.series == ("pump-1", "pump-9")
 
 
+def test_an_artifact_is_held_against_labels(tmp_path: Path, artifact: Artifact) -> None:
+    later = plant(seed=1)
+    later["time"] += pd.Timedelta(days=1)
+    for row in (600, 900):
+        later.loc[row : row + 40, "flow"] += 3
+    start, end = (later["time"].iloc[rows].tolist() for rows in ([600, 100], [640, 140]))
+    labels = pd.DataFrame({"series": ["pump-1", "pump-2"], "start": start, "end": end})
+    found = streamae.evaluate(artifact, later, labels, ["sigma"], trained_on=plant())
+    model, sigma = found.figures.index
+    assert sigma == "sigma"
+    assert list(found.figures.loc[model, ["true", "false", "found", "events"]]) == [1, 1, 1, 2]
+    assert found.figures.loc[model, "vus_pr"] > 0.3
+    assert pd.Timedelta(0) < found.figures.loc[model, "median_delay"] < pd.Timedelta("5min")
+    assert dict(zip(found.events["series"], found.events["found"], strict=True)) == {"pump-1": True, "pump-2": False}
+    assert str(found.events["start"].dtype) == "datetime64[ns, UTC]"
+    assert found.events["delay"].isna().tolist() == [True, False]
+    assert found.false["series"].tolist() == ["pump-1"]
+    found.save(tmp_path / "page.html")
+    assert "Missed event 1, pump-2" in (tmp_path / "page.html").read_text()
+    assert "<table>" in found._repr_html_() and "Out of sample" in repr(found)
+
+
+def test_an_artifact_cannot_be_held_against_what_it_learnt_from(artifact: Artifact) -> None:
+    frame = plant()
+    labels = pd.DataFrame({"series": ["pump-1"], "start": [frame["time"][1100]], "end": [frame["time"][1150]]})
+    with pytest.raises(DataError, match=r"everything is in-sample: .*judge.*fitted once more on all its spans"):
+        streamae.evaluate(artifact, frame, labels)
+    with pytest.raises(ConfigError, match="no baseline 'knn'"):
+        streamae.evaluate(artifact, frame, labels, ["knn"])
+    later = frame.assign(time=frame["time"] + pd.Timedelta(days=1))
+    labels[["start", "end"]] += pd.Timedelta(days=1)
+    with pytest.raises(DataError, match="baselines are trained on what the model was trained on"):
+        streamae.evaluate(artifact, later, labels)
+
+
 def test_an_artifact_is_registered_and_loaded_again(tmp_path: Path, artifact: Artifact) -> None:
     kept = streamae.register(artifact, tmp_path)
     assert (kept.manifest.name, kept.manifest.version) == ("notebook", "v0001")
@@ -163,6 +198,6 @@ def test_a_frame_with_other_channels_is_not_scored(artifact: Artifact) -> None:
 
 
 def test_streamae_shows_its_functions() -> None:
-    assert {"train", "score", "load", "register"} <= set(dir(streamae))
+    assert {"train", "score", "evaluate", "load", "register"} <= set(dir(streamae))
     with pytest.raises(AttributeError, match="no attribute 'fit'"):
         streamae.fit  # noqa: B018

@@ -1,4 +1,4 @@
-"""Commands that look back: score stored readings, and backtest a model on them."""
+"""Commands that look back: score stored readings, and backtest and evaluate a model on them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from streamae.cli.app import AsJson, ConfigPath, app, err, out
 from streamae.cli.batch import event_time
 
 Version = Annotated[str | None, typer.Option(help="Another version than the champion.")]
+Html = Annotated[Path | None, typer.Option(help="Write a page with plots, too.")]
 Force = Annotated[bool, typer.Option("--force", help="Write files anew that are there already.")]
 
 
@@ -47,7 +48,7 @@ def backtest(
     labels: Annotated[Path | None, typer.Option(help="Known events: series, start, end in CSV, Parquet, JSON.")] = None,
     since: Annotated[int | None, typer.Option(parser=event_time, metavar="TIME", help="Readings from here on.")] = None,
     until: Annotated[int | None, typer.Option(parser=event_time, metavar="TIME", help="Readings before this.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page with plots, too.")] = None,
+    html: Html = None,
     force: Force = False,
     json: AsJson = False,
 ) -> None:
@@ -67,3 +68,32 @@ def backtest(
     asked = Asked.of(factors, rates, None if labels is None else read(labels))
     looking = commands.Looking(configs.load(config), version, files or [], (since, until))
     looking.run(asked, err if json else out, json, html)
+
+
+@app.command()
+def evaluate(
+    config: ConfigPath,
+    labels: Annotated[Path, typer.Option(help="Known events: series, start, end in CSV, Parquet, JSON.")],
+    files: Annotated[
+        list[str] | None, typer.Argument(help="Files of readings; without any, what is trained on.")
+    ] = None,
+    version: Version = None,
+    baselines: Annotated[str | None, typer.Option(help="Some of pca,kmeans,neighbours,sigma; without, all.")] = None,
+    no_baselines: Annotated[bool, typer.Option("--no-baselines", help="Train nothing to compare with.")] = False,
+    html: Html = None,
+    force: Force = False,
+    json: AsJson = False,
+) -> None:
+    """Hold a model's alerts and scores against labels, beside baselines trained on the same; only what is new counts.
+
+    Example: streamae evaluate plant/streamae.toml live.parquet --labels plant/faults.json --html look.html
+
+    Example: streamae evaluate plant/streamae.toml --labels events.csv --version v0003 --baselines pca,sigma
+    """
+    from streamae.history import commands
+
+    if html is not None:
+        commands.refuse_used(html, force, "--html")
+    names = commands.some_names(baselines, no_baselines)
+    asking = commands.Evaluating(configs.load(config), version, files or [], labels, names)
+    asking.run(err if json else out, json, html)

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 from rich.text import Text
 
 from streamae.config import Episodes, Windows
@@ -17,7 +15,7 @@ from streamae.detection.artifact import Manifest
 from streamae.detection.detector import Rules
 from streamae.detection.scoring import Scorer
 from streamae.history.candidates import Asked, Candidate, candidates
-from streamae.history.figures import Facts, Watch, figures, learnt_spans, matched, span_of, watch
+from streamae.history.figures import Facts, Watch, about, episode, figures, matched, watch
 from streamae.history.past import Past, Told, look_back
 from streamae.history.scoring import Progress
 from streamae.history.stored import Stored
@@ -46,20 +44,8 @@ class Backtest:
 
     def facts(self) -> Facts:
         """Everything, as JSON can hold it."""
-        manifest, stored = self.manifest, self.past.stored
         return {
-            "model": manifest.name,
-            "version": manifest.version,
-            "start": int(stored.time.min()),
-            "end": int(stored.time.max()),
-            "readings": len(stored),
-            "series": len(stored.names),
-            "windows": len(self.past.windows),
-            "series_weeks": self.watched.weeks,
-            "series_weeks_by_span": self.watched.spans,
-            "spans": {name: {"start": span.start, "end": span.end} for name, span in manifest.spans.items()},
-            "in_sample": list(learnt_spans(manifest)),
-            "notes": list(self.notes),
+            **about(self.past, self.watched, self.notes),
             "candidates": list(self.figures),
             "shown": self.shown.name,
             "episodes": self.episodes(),
@@ -67,23 +53,14 @@ class Backtest:
 
     def episodes(self) -> list[Facts]:
         """The episodes of the shown candidate, by when they fired."""
-        learnt = learnt_spans(self.manifest)
-        return [self._episode(one, learnt) for one in self.told]
+        return [self._episode(one) for one in self.told]
 
-    def _episode(self, one: Told, learnt: Sequence[str]) -> Facts:
-        alert = one.alert
-        span = str(span_of(self.manifest, np.array([alert.start]))[0])
-        found: dict[str, Any] = {"id": alert.id, "series": alert.series, "start": alert.start, "end": alert.end}
-        found |= {"until": one.until, "known": one.known, "state": alert.state, "reason": alert.reason}
-        found |= {"peak": alert.peak.score, "peak_time": alert.peak.time, "confirmed": alert.confirmed}
-        found |= {"observed": alert.observed, "span": span, "in_sample": span in learnt}
-        found["channels"] = [
-            {"name": of.name, "share": of.share, "expected": of.expected, "actual": of.actual} for of in alert.channels
-        ]
+    def _episode(self, one: Told) -> Facts:
+        found = episode(one, self.manifest)
         if self.events is not None:
             result = matched([one], self.events, self.manifest.window.length_ms)
             found["true"] = not result.false
-        found["said"] = Text.from_markup(line(alert)).plain
+        found["said"] = Text.from_markup(line(one.alert)).plain
         return found
 
 

@@ -1,4 +1,4 @@
-"""What the command line does with stored readings: score them, and backtest a model on them."""
+"""What the command line does with stored readings: score them, and backtest and evaluate a model on them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ from streamae.config import Config
 from streamae.detection.artifact import Artifact
 from streamae.detection.scoring import Scorer
 from streamae.errors import ConfigError, DataError, RegistryError
-from streamae.history import report
+from streamae.history import evaluate_report, report
 from streamae.history.backtest import backtest
 from streamae.history.candidates import Asked
+from streamae.history.contenders import BASELINES, Stage, bounds, check
+from streamae.history.evaluate import Question, evaluate
+from streamae.history.labels import read as read_labels
 from streamae.history.scoring import Progress
 from streamae.history.writing import write_rows, write_windows
 from streamae.registry import Registry
 from streamae.subscriber import moment
 from streamae.training import files
 from streamae.training.files import Table
+from streamae.training.history import Gathered, gather
 
 Between = tuple[int | None, int | None]  # event times in ms: since, until
 EVER = (-(2**62), 2**62)
@@ -93,12 +97,23 @@ def refuse_used(out: Path, force: bool, option: str = "--out") -> None:
 
 
 @contextmanager
+def stages(console: Console, rows: int) -> Iterator[Stage]:
+    """A bar for each stage of the work, of the rows handled; none where there is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("rows"))
+    with Bar(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal, transient=True) as bar:
+
+        def stage(what: str) -> Progress:
+            task = bar.add_task(what, total=rows)
+            return lambda handled: bar.update(task, completed=handled)
+
+        yield stage
+
+
+@contextmanager
 def progress(console: Console, what: str, rows: int) -> Iterator[Progress]:
-    """A bar of the rows handled; none where there is no terminal."""
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("rows"), TimeRemainingColumn())
-    with Bar(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(what, total=rows)
-        yield lambda handled: bar.update(task, completed=handled)
+    """A bar of the rows handled."""
+    with stages(console, rows) as stage:
+        yield stage(what)
 
 
 class Looking:
@@ -131,6 +146,55 @@ class Looking:
         report.show(found, console)
         if page is not None:
             console.print(f"\n{page}: the same with plots", highlight=False, soft_wrap=True)
+
+
+class Evaluating:
+    """An evaluation that is ready to run: a model, readings, labels, and what to hold it against."""
+
+    def __init__(
+        self, config: Config, version: str | None, patterns: Sequence[str], labels: Path, baselines: Sequence[str]
+    ) -> None:
+        """Raises ConfigError, RegistryError, DataError before anything is scored."""
+        known = read_labels(labels)
+        self._artifact = champion(config, version)
+        patterns = patterns or config.training.files
+        if not patterns:
+            raise ConfigError("$.training.files names no files to evaluate on: name them after the config")
+        table = readings(config, self._artifact, patterns)
+        since, until = bounds(self._artifact.manifest)
+        self._asked = Question(config, table, known, baselines, lambda as_then: again(as_then, since, until))
+
+    def run(self, console: Console, as_json: bool, page: Path | None) -> None:
+        """Evaluate with a progress bar on a terminal; prints the figures, and writes the page."""
+        with stages(console, len(self._asked.table)) as stage:
+            found = evaluate(self._artifact, self._asked, stage)
+        if page is not None:
+            from streamae.history.evaluate_page import write_page
+
+            write_page(page, found)
+        if as_json:
+            sys.stdout.write(msgspec.json.encode(found.facts()).decode() + "\n")
+            return
+        evaluate_report.show(found, console)
+        if page is not None:
+            console.print(f"\n{page}: the same with plots", highlight=False, soft_wrap=True)
+
+
+def again(config: Config, since: int, until: int) -> Gathered:
+    """What a model of these event times was trained on: the config's files, or so much of the topic."""
+    return gather(config) if config.training.files else gather(config, until, since)
+
+
+def some_names(text: str | None, none: bool) -> tuple[str, ...]:
+    """The baselines on the command line, as pca,sigma. Raises ConfigError."""
+    if none and text is not None:
+        raise ConfigError("--baselines and --no-baselines are both given; give one of them")
+    if none:
+        return ()
+    try:
+        return BASELINES if text is None else check(text.split(","))
+    except ConfigError as error:
+        raise ConfigError(f"--baselines: {error}") from error
 
 
 def some_numbers(text: str | None, option: str) -> list[float] | None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streamae.detection.alerts import ChannelShare
 from streamae.detection.artifact import Manifest
 from streamae.history.candidates import Candidate
 from streamae.history.past import Past, Told
@@ -56,6 +57,42 @@ def watch(past: Past) -> Watch:
     each = window.stride * window.cadence_ms / WEEK_MS
     spans = span_of(past.manifest, (windows.start[counted] + windows.end[counted]) // 2)
     return Watch(int(counted.sum()) * each, {name: int(count) * each for name, count in Counter(spans).items()})
+
+
+def about(past: Past, watched: Watch, notes: Sequence[str]) -> Facts:
+    """What was looked at, and what the model has learnt from."""
+    manifest, stored = past.manifest, past.stored
+    return {
+        "model": manifest.name,
+        "version": manifest.version,
+        "start": int(stored.time.min()),
+        "end": int(stored.time.max()),
+        "readings": len(stored),
+        "series": len(stored.names),
+        "windows": len(past.windows),
+        "series_weeks": watched.weeks,
+        "series_weeks_by_span": watched.spans,
+        "spans": {name: {"start": span.start, "end": span.end} for name, span in manifest.spans.items()},
+        "in_sample": list(learnt_spans(manifest)),
+        "notes": list(notes),
+    }
+
+
+def episode(one: Told, manifest: Manifest) -> Facts:
+    """What is known of an episode."""
+    alert = one.alert
+    span = str(span_of(manifest, np.array([alert.start]))[0])
+    found: Facts = {"id": alert.id, "series": alert.series, "start": alert.start, "end": alert.end}
+    found |= {"until": one.until, "known": one.known, "state": alert.state, "reason": alert.reason}
+    found |= {"peak": alert.peak.score, "peak_time": alert.peak.time, "confirmed": alert.confirmed}
+    found |= {"observed": alert.observed, "span": span, "in_sample": span in learnt_spans(manifest)}
+    found["channels"] = blame(alert.channels)
+    return found
+
+
+def blame(channels: Sequence[ChannelShare]) -> list[Facts]:
+    """The channels to blame, as JSON can hold them."""
+    return [{"name": of.name, "share": of.share, "expected": of.expected, "actual": of.actual} for of in channels]
 
 
 def matched(told: Sequence[Told], events: Sequence[Event], slack_ms: int) -> Match:

@@ -2,71 +2,38 @@
 
 from __future__ import annotations
 
-import html
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from streamae.errors import DataError
-from streamae.history import plots, report
+from streamae.history import document, plots, report
 from streamae.history.backtest import Backtest
+from streamae.history.document import escaped
 from streamae.history.figures import UNSEEN, Facts
 from streamae.history.past import Told
 from streamae.history.stored import Cuts
+from streamae.history.zooms import around
 from streamae.subscriber import moment
+from streamae.training.matching import Event
 
 PLOTS = 24  # series that are plotted, those with most alerts first
 ZOOMS = 6  # episodes whose channels are plotted, the highest peaks first
 TOLD = 300  # episodes in the table
 ZOOMED = 3  # channels of an episode
-STYLE = """
-:root { color-scheme: light dark; --paper: #fff; --ink: #1c2430; --calm: #2b6cb0; --alert: #c53030; --label: #b7791f;
-  --span: #8a94a6; --line: #d5dae2; }
-@media (prefers-color-scheme: dark) { :root { --paper: #14181f; --ink: #e6e9ee; --calm: #7cb5ec; --alert: #ff7b72;
-  --label: #f0b849; --span: #8a94a6; --line: #39414e; } }
-body { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; margin: 0 auto;
-  max-width: 68rem; padding: 1rem; }
-figure { margin: 0 0 1.5rem; } svg { width: 100%; height: auto; min-width: 34rem; }
-figcaption { font-weight: 600; } .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem; } caption { text-align: left; font-weight: 600; }
-th, td { border-bottom: 1px solid var(--line); padding: .25rem .7rem .25rem 0; text-align: left; vertical-align: top; }
-.alert { color: var(--alert); } .label { color: var(--label); } .calm { color: var(--calm); }
-"""
 
 
 def write_page(out: Path, found: Backtest) -> None:
     """Write the page aside and rename it. Raises DataError where that cannot be."""
-    aside = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        aside.write_text(page(found), encoding="utf-8")
-        aside.replace(out)
-    except OSError as error:
-        raise DataError(f"{out}: cannot be written ({error}); name a file in a folder that can be") from error
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def page(found: Backtest) -> str:
-    """The whole page."""
-    return "\n".join(
-        [
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>Backtest of {escaped(found.manifest.name)}</title><style>{STYLE}</style></head><body>",
-            body(found),
-            "</body></html>",
-        ]
-    )
+    document.write(out, document.document(f"Backtest of {found.manifest.name}", body(found)))
 
 
 def body(found: Backtest) -> str:
     """What the page shows, to stand in another page as well."""
     facts = found.facts()
-    head = "".join(f"<p>{escaped(text)}</p>" for text in report.head(facts))
-    parts = [f"<h1>Backtest of {escaped(found.manifest.name)} {escaped(found.manifest.version)}</h1>", head]
+    title = f"<h1>Backtest of {escaped(found.manifest.name)} {escaped(found.manifest.version)}</h1>"
+    parts = [title, document.paragraphs(report.head(facts))]
     parts += [candidates(found), f"<h2>Scores by series, {escaped(found.shown.name)}</h2>", _legend(found)]
     parts += [*_series(found), *_zooms(found), _episodes(found, facts["episodes"])]
     return "\n".join(parts)
@@ -74,13 +41,7 @@ def body(found: Backtest) -> str:
 
 def candidates(found: Backtest) -> str:
     """The candidates as a table: a row a figure."""
-    rows = report.rows(found)
-    head = "".join(f'<th scope="col">{escaped(one)}</th>' for one in rows[0])
-    lines = "".join(
-        f'<tr><th scope="row">{escaped(name)}</th>{"".join(f"<td>{escaped(one)}</td>" for one in values)}</tr>'
-        for name, *values in rows[1:]
-    )
-    return f'<div class="wide"><table><caption>Thresholds</caption><tr>{head}</tr>{lines}</table></div>'
+    return document.table("Thresholds", report.rows(found))
 
 
 def _legend(found: Backtest) -> str:
@@ -112,7 +73,7 @@ def _series(found: Backtest) -> Iterator[str]:
         says = f"{name}: {len(told[name])} alerts, highest score {peaks[at]:.3g}"
         alt = f"Scores over time of {says}"
         drawn = plots.scores(past.windows.end[rows], score[rows], bounds, _marks(found, name, told[name]), alt)
-        yield f'<figure><figcaption>{escaped(says)}</figcaption><div class="wide">{drawn}</div></figure>'
+        yield document.figure(says, drawn)
 
 
 def _zooms(found: Backtest) -> Iterator[str]:
@@ -123,26 +84,10 @@ def _zooms(found: Backtest) -> Iterator[str]:
     for one in worst:
         alert = one.alert
         says = f"{alert.series}, {moment(alert.start)} to {moment(one.until)}: score {alert.peak.score:.3g}"
-        names = ", ".join(channel.name for channel in alert.channels[:ZOOMED])
-        drawn = plots.zoom(_around(found, cuts, one), _marks(found, alert.series, [one], False), f"{says}; {names}")
-        yield f'<figure><figcaption>{escaped(says)}</figcaption><div class="wide">{drawn}</div></figure>'
-
-
-def _around(found: Backtest, cuts: Cuts, one: Told) -> plots.Zoomed:
-    """The channels to blame, a window before an episode until one after it, with what the model expects of each."""
-    manifest, window, alert = found.manifest, found.manifest.window, one.alert
-    first = (alert.start - window.length_ms) // window.cadence_ms
-    count = -(-(one.until - alert.start + 2 * window.length_ms) // window.length_ms)
-    values = cuts.window(alert.series, first * window.cadence_ms, count * window.length)
-    blocks = values.reshape(count, window.length, -1)
-    expected = found.past.scorer.reconstruct(blocks, [alert.series] * count).reshape(values.shape)
-    index = {channel.name: at for at, channel in enumerate(manifest.channels)}
-    names = tuple(channel.name for channel in alert.channels[:ZOOMED])
-    chosen = [index[name] for name in names]
-    origin = np.array([manifest.channels[at].origin for at in chosen])
-    expected = np.where(np.isnan(blocks).all(axis=(1, 2)).repeat(window.length)[:, None], np.nan, expected)
-    time = (first + np.arange(len(values))) * window.cadence_ms
-    return plots.Zoomed(time, values[:, chosen] + origin, expected[:, chosen] + origin, names)
+        names = [channel.name for channel in alert.channels[:ZOOMED]]
+        seen = around(found.past, cuts, Event(alert.series, alert.start, one.until), names)
+        drawn = plots.zoom(seen, _marks(found, alert.series, [one], False), f"{says}; {', '.join(names)}")
+        yield document.figure(says, drawn)
 
 
 def _marks(found: Backtest, series: str, told: list[Told], spans: bool = True) -> plots.Marks:
@@ -174,8 +119,3 @@ def _episodes(found: Backtest, episodes: list[Facts]) -> str:
     columns = "".join(f'<th scope="col">{name}</th>' for name in head)
     caption = f"<caption>Alerts {escaped(found.shown.name)}: {shown}</caption>"
     return f'<h2>Alerts</h2><div class="wide"><table>{caption}<tr>{columns}</tr>{rows}</table></div>'
-
-
-def escaped(value: str) -> str:
-    """Any text, as it stands in a page."""
-    return html.escape(value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def sigma_alerts(parts: Sequence[Stretch], known: Mapping[str, Sigma], k: float,
     for part in parts:
         if part.series not in known:
             continue
-        height = _height(part, known[part.series])
+        height = furthest(part.grid, known[part.series])
         ticks = np.flatnonzero(height > k)
         cuts = np.flatnonzero(np.diff(ticks) > window.length) + 1
         for run in np.split(ticks, cuts):
@@ -69,7 +70,7 @@ def sigma_for_rate(
 
     `false` counts the false ones; without it all are, so that normal readings are to be given.
     """
-    heights = [_height(part, known[part.series]) for part in parts if part.series in known]
+    heights = [furthest(part.grid, known[part.series]) for part in parts if part.series in known]
     ticks = sum(map(len, heights))
     low, high = 0.0, max((float(height.max(initial=0.0)) for height in heights), default=0.0)
     for _ in range(40):  # more alerts merge into one as k sinks, but not above the rates that matter
@@ -79,7 +80,7 @@ def sigma_for_rate(
     return high
 
 
-def _height(part: Stretch, sigma: Sigma) -> NDArray[np.float64]:
-    """By how many deviations the furthest channel is off, at each tick [N]; 0 in silence."""
-    off = abs(part.grid - sigma.mean) / sigma.deviation
+def furthest(grid: NDArray[np.floating[Any]], sigma: Sigma) -> NDArray[np.float64]:
+    """By how many deviations the furthest channel of values [N, C] is off, at each tick [N]; 0 in silence."""
+    off = abs(grid - sigma.mean) / sigma.deviation
     return np.asarray(np.nan_to_num(off).max(axis=1))
