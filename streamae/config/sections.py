@@ -155,6 +155,7 @@ class Training(Section, frozen=True, kw_only=True):
     spans: Spans = Spans()
     refit: bool = False  # once judged, fit again on all spans; thresholds stay those of the judged fit
     budget_per_week: Annotated[float, Meta(gt=0)] = 1.0  # false episodes per series and week that are accepted
+    threshold_rule: Literal["gumbel", "pot", "conformal", "quantile"] = "gumbel"  # how thresholds come from the budget
 
     @property
     def columns(self) -> dict[str, str]:

@@ -84,7 +84,8 @@ def candidates(past: Past, asked: Asked) -> list[Candidate]:
 
 
 def _calibrated(past: Past, errors: list[NormalErrors], budget: float) -> Candidate:
-    calibrated = calibrate(errors, Budget(budget, past.manifest.window, past.rules.policy.fire_after))
+    rule = past.manifest.report.get("threshold_rule", "gumbel")  # of a model that says none, it was this one
+    calibrated = calibrate(errors, Budget(budget, past.manifest.window, past.rules.policy.fire_after, rule))
     return Candidate(f"{budget:.12g} a week", Thresholds(calibrated.fleet, calibrated.series), budget=budget)
 
 

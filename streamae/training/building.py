@@ -95,7 +95,8 @@ def _finished(material: Material, draft: Artifact, fitted: Fitted, calibrated: C
 
 def budget(material: Material, training: Training) -> Budget:
     """What the thresholds are calibrated for."""
-    return Budget(training.budget_per_week, material.window, material.config.episodes.fire_after)
+    fire_after = material.config.episodes.fire_after
+    return Budget(training.budget_per_week, material.window, fire_after, training.threshold_rule)
 
 
 def _judge(artifact: Artifact, material: Material) -> Judged:

@@ -1,8 +1,8 @@
 """Calibration: thresholds from an alert budget, on normal errors that were not fitted on.
 
 Pure functions of errors and budget. An episode fires after several anomalous windows in a row, so what is held
-against the threshold is the smallest of so many neighbouring errors. Its largest value in each block of time is, on a
-log scale, about Gumbel distributed; the threshold is exceeded in just the share of blocks that the budget allows.
+against the threshold is the smallest of so many neighbouring errors. Of its largest value in each block of time, a
+rule (thresholds.py) makes the threshold that just the share of blocks exceeds that the budget allows.
 
 M windows of one series in order of time, N blocks.
 """
@@ -18,19 +18,14 @@ from numpy.typing import NDArray
 
 from streamae.detection.artifact import Threshold, WindowSpec
 from streamae.errors import DataError
+from streamae.training.thresholds import Doubles, Rule, block_maxima, threshold
 
 WEEK_MS = 604_800_000
 BLOCK = 2  # windows' lengths a block: neighbours share ticks, so that blocks have to be longer than a window
 ENOUGH = 30  # blocks from which on a series has a threshold of its own
 PRIOR = 180  # blocks that the fleet's threshold counts for in it
-FITTED = 40  # blocks that Gumbel's law is fitted to, where there are as many
 MOST_SHARE = 0.5  # of the blocks that may be exceeded, however generous the budget
-FURTHEST = 5.0  # times the largest error that was seen: the law reaches no further, whatever it makes of few blocks
-SMALLEST = 1e-2  # error units; smaller errors are taken for this, so that exact models do not alert on nothing
 COUNTABLE = 3  # expected false episodes from which on a rate is measured rather than extrapolated
-EULER = 0.5772156649015329
-
-Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,6 +35,7 @@ class Budget:
     per_week: float  # false episodes per series
     window: WindowSpec
     fire_after: int = 1
+    rule: Rule = "gumbel"
 
     @property
     def block(self) -> int:
@@ -99,11 +95,14 @@ def calibrate(errors: Sequence[NormalErrors], budget: Budget) -> Calibrated:
             "the calibrate span holds too few well-observed windows in a row; "
             "give more history, a larger $.training.spans.calibrate, or leave less of it out"
         )
-    fleet = Threshold(error=threshold(maxima, budget.share), settled=threshold(settled_maxima, budget.share))
+    fleet = Threshold(
+        error=threshold(maxima, budget.share, budget.rule),
+        settled=threshold(settled_maxima, budget.share, budget.rule),
+    )
     own = {
         name: Threshold(
-            error=_shrunk(causal[name], budget.share, fleet.error),
-            settled=_shrunk(settled[name], budget.share, fleet.settled),
+            error=_shrunk(causal[name], budget, fleet.error),
+            settled=_shrunk(settled[name], budget, fleet.settled),
         )
         for name in sorted(causal)
         if len(causal) > 1 and min(len(causal[name]), len(settled[name])) >= ENOUGH
@@ -125,31 +124,6 @@ def smoothed(settled: NDArray[np.float32], windows: int) -> Doubles:
     return np.asarray(sliding_window_view(settled.astype(np.float64), windows).mean(axis=1))
 
 
-def threshold(maxima: Doubles, share: float) -> float:
-    """The error that a share of blocks exceeds, from the largest errors [N] of normal blocks in order.
-
-    Gumbel's law on the log of block maxima, fitted by L-moments (Hosking, "L-Moments", 1990, table 2). The more blocks
-    there are, the longer ones are made of them, for the law holds the better, and reaches the less far beyond what was
-    seen. Where the allowed blocks can be counted, at most so many exceed the threshold. What the law makes of few
-    blocks, or of two kinds of them, is bounded by FURTHEST.
-    """
-    log = np.log(np.maximum(maxima, SMALLEST))
-    joined = max(1, min(len(log) // FITTED, int(MOST_SHARE / share)))
-    longer = np.sort(block_maxima(log, joined))
-    count = len(longer)
-    spread = max((2 * np.arange(count) / max(count - 1, 1) - 1) @ longer / count, 0.0) / np.log(2)
-    law = longer.mean() - EULER * spread - spread * np.log(-joined * np.log1p(-share))
-    allowed = int(len(log) * share)
-    counted = np.sort(log)[-1 - allowed] if allowed else -np.inf
-    return float(np.exp(max(min(law, log.max() + np.log(FURTHEST)), counted)) * (1 + 1e-6))
-
-
-def block_maxima(values: Doubles, block: int) -> Doubles:
-    """The largest of each whole block [N] of consecutive values."""
-    whole = len(values) // block * block
-    return np.asarray(values[:whole].reshape(-1, block).max(axis=1))
-
-
 def promise(calibrated: Calibrated, budget: Budget) -> str:
     """What the thresholds can and cannot promise, in plain words."""
     weeks = calibrated.blocks / budget.blocks_per_week
@@ -166,7 +140,7 @@ def promise(calibrated: Calibrated, budget: Budget) -> str:
     )
 
 
-def _shrunk(maxima: Doubles, share: float, fleet: float) -> float:
+def _shrunk(maxima: Doubles, budget: Budget, fleet: float) -> float:
     """A series' own threshold, drawn towards the fleet's on a log scale as far as its blocks are few."""
     weight = len(maxima) / (len(maxima) + PRIOR)
-    return float(threshold(maxima, share) ** weight * fleet ** (1 - weight))
+    return float(threshold(maxima, budget.share, budget.rule) ** weight * fleet ** (1 - weight))

@@ -39,6 +39,7 @@ def facts(material: Material, built: Built, baseline: Built | None) -> Facts:
         "loss": training.loss,
         "held_out_loss": [[step, round(loss, 6)] for step, loss in fitted.losses],
         "blocks": built.calibrated.blocks,
+        "threshold_rule": training.threshold_rule,
         "own_thresholds": len(built.calibrated.series),
         "promise": promise(built.calibrated, budget(material, training)),
         "judge": evaluation.facts(built.judged) if built.judged else None,

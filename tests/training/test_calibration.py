@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streamae.detection.artifact import WindowSpec
@@ -15,14 +13,13 @@ from streamae.training.calibration import (
     Budget,
     Calibrated,
     NormalErrors,
-    block_maxima,
     calibrate,
     lasting,
     promise,
     settled_smoothing,
     smoothed,
-    threshold,
 )
+from streamae.training.thresholds import threshold
 
 WINDOW = WindowSpec(length=32, stride=4, cadence_ms=60_000)
 WINDOWS_PER_WEEK = WEEK_MS // (WINDOW.stride * WINDOW.cadence_ms)
@@ -55,27 +52,9 @@ def test_the_promised_rate_is_about_kept(dependence: float, fire_after: int, per
     assert per_week / 4 < rate < per_week * 3
 
 
-@given(st.integers(2, 400), st.floats(1e-4, 0.4), st.floats(0.1, 1e3))
-@settings(max_examples=60)
-def test_thresholds_scale_with_errors_and_fall_with_the_budget(count: int, share: float, factor: float) -> None:
-    maxima = np.exp(np.random.default_rng(count).gumbel(0, 0.3, count))
-    limit = threshold(maxima, share)
-    assert limit > 0
-    assert threshold(maxima * factor, share) == pytest.approx(limit * factor, rel=1e-4)
-    assert threshold(maxima, share / 2) >= limit
-    assert (maxima > limit).sum() <= max(count * share, 0) or int(count * share) == 0
-
-
 def test_no_more_blocks_exceed_a_threshold_than_it_allows() -> None:
     heavy = np.concatenate([np.ones(980), np.full(20, 50.0)])  # nothing like Gumbel's law
     assert (heavy > threshold(heavy, 0.01)).sum() <= 10
-
-
-@pytest.mark.parametrize("maxima", [[0.0], [0.0] * 50, [2.0], [2.0] * 50])
-def test_errors_without_spread_give_a_finite_threshold(maxima: list[float]) -> None:
-    limit = threshold(np.array(maxima), 0.01)
-    assert np.isfinite(limit)
-    assert limit > maxima[0]
 
 
 def test_two_kinds_of_normal_do_not_make_a_threshold_that_nothing_reaches() -> None:
@@ -115,7 +94,6 @@ def test_lasting_and_smoothed_look_at_neighbours() -> None:
     assert lasting(values, 2).tolist() == [1, 4, 2]
     assert smoothed(values, 2).tolist() == [3, 4.5, 3]
     assert lasting(values, 9).tolist() == smoothed(values, 9).tolist() == []
-    assert block_maxima(np.array([1.0, 3, 2, 0, 9]), 2).tolist() == [3, 2]
 
 
 @pytest.mark.parametrize(("length", "stride", "windows"), [(32, 1, 20), (32, 4, 5), (32, 32, 1), (64, 16, 2)])

@@ -1,0 +1,101 @@
+"""Thresholds: the error that a share of normal blocks exceeds, from the largest errors of other normal blocks.
+
+A rule takes the largest error of each block, as logs [N] in order of time, and the share; it says the log of the
+threshold. What a rule makes of few blocks, or of two kinds of them, is bounded for all rules alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FITTED = 40  # blocks that Gumbel's law is fitted to, where there are as many
+PEAKS = 0.25  # of the blocks: those that the law of peaks is fitted to
+FURTHEST = 5.0  # times the largest error that was seen: a law reaches no further
+SMALLEST = 1e-2  # error units; smaller errors are taken for this, so that exact models do not alert on nothing
+EULER = 0.5772156649015329
+
+Doubles = NDArray[np.float64]
+Rule = Literal["gumbel", "pot", "conformal", "quantile"]
+
+
+def threshold(maxima: Doubles, share: float, rule: Rule = "gumbel") -> float:
+    """The error that a share of blocks exceeds, from the largest errors [N] of normal blocks in order.
+
+    No more blocks exceed it than are allowed, or one, whatever the rule says.
+    """
+    log = np.log(np.maximum(maxima, SMALLEST))
+    allowed = max(int(len(log) * share), 1)
+    counted = np.sort(log)[-1 - allowed] if len(log) > allowed else -np.inf
+    bounded = min(RULES[rule](log, share), log.max() + np.log(FURTHEST))
+    return float(np.exp(max(bounded, counted)) * (1 + 1e-6))
+
+
+def quantile(log: Doubles, share: float) -> float:
+    """The empirical quantile: what that share of the blocks reached. It never exceeds what was seen."""
+    return float(np.quantile(log, 1 - share, method="higher"))
+
+
+def conformal(log: Doubles, share: float) -> float:
+    """The smallest order statistic that a further block exceeds with a chance of at most `share`, if exchangeable.
+
+    Split conformal: the ceil((N + 1)(1 - share))-th smallest (Papadopoulos et al., "Inductive Confidence Machines for
+    Regression", 2002; Lei et al., "Distribution-Free Predictive Inference for Regression", 2018, algorithm 2). With
+    fewer than 1 / share - 1 blocks none is, and the largest stands for it.
+    """
+    rank = min(int(np.ceil((len(log) + 1) * (1 - share))), len(log))
+    return float(np.sort(log)[rank - 1])
+
+
+def pot(log: Doubles, share: float) -> float:
+    """Peaks over a high quantile follow a generalised Pareto law, whose tail is followed as far as is asked.
+
+    The threshold is equation 1 of Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory", 2017;
+    shape and scale come from L-moments (Hosking, "L-Moments", 1990, table 2). Of logs, an exponential tail is heavy
+    already, so that the shape is held between that and a uniform one.
+    """
+    start = np.quantile(log, 1 - PEAKS)
+    excess = log[log > start] - start
+    beyond = len(log) * share / max(len(excess), 1)
+    if beyond >= 1 or not len(excess):
+        return quantile(log, share)
+    mean, spread = lmoments(excess)
+    shape = float(np.clip(2 - mean / spread if spread > 0 else 0.0, -1, 0))
+    reach = -np.log(beyond) if shape == 0 else (beyond**-shape - 1) / shape
+    return float(start + mean * (1 - shape) * reach)
+
+
+def gumbel(log: Doubles, share: float) -> float:
+    """Largest errors of blocks follow Gumbel's law, by L-moments (Hosking, "L-Moments", 1990, table 2).
+
+    The more blocks there are, the longer ones are made of them: the law holds the better, and reaches less far beyond
+    what was seen.
+    """
+    joined = max(1, len(log) // FITTED)
+    mean, half_difference = lmoments(block_maxima(log, joined))
+    spread = half_difference / np.log(2)
+    return float(mean - EULER * spread - spread * np.log(-joined * np.log1p(-share)))
+
+
+def lmoments(values: Doubles) -> tuple[float, float]:
+    """The first two L-moments of a sample: its mean, and half the mean difference of two of its values."""
+    count = len(values)
+    weights = (2 * np.arange(count) - (count - 1)) / max(count - 1, 1)
+    return float(values.mean()), max(float(weights @ np.sort(values)) / count, 0.0)
+
+
+def block_maxima(values: Doubles, block: int) -> Doubles:
+    """The largest of each whole block [N] of consecutive values."""
+    whole = len(values) // block * block
+    return np.asarray(values[:whole].reshape(-1, block).max(axis=1))
+
+
+RULES: dict[Rule, Callable[[Doubles, float], float]] = {
+    "gumbel": gumbel,
+    "pot": pot,
+    "conformal": conformal,
+    "quantile": quantile,
+}
