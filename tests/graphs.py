@@ -106,6 +106,7 @@ def tiny_artifact(
     origins: Sequence[float] | None = None,
     centres: Mapping[str, float] | None = None,
     thresholds: Mapping[str, float] | None = None,
+    budget_per_week: float = 1.0,
 ) -> Artifact:
     """An artifact whose fleet profile is centre 0, scale 1; `centres` and `thresholds` are of series it knows."""
     scored = list(scored or [True] * channels)
@@ -124,7 +125,7 @@ def tiny_artifact(
         settled_smoothing=smoothing,
         threshold=Threshold(error=threshold, settled=threshold),
         thresholds={of: Threshold(error=own, settled=own) for of, own in (thresholds or {}).items()},
-        budget_per_week=1.0,
+        budget_per_week=budget_per_week,
         spans={"fit": Span(start=0, end=7 * DAY_MS), "calibrate": Span(start=7 * DAY_MS, end=9 * DAY_MS)},
         parity=(Parity(batch=1, relative_difference=0.0, threshold_flips=0),),
     )

@@ -9,7 +9,7 @@ import hashlib
 import math
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streamae.detection.alerts import Alert, ChannelShare, Offsets, Peak
 from streamae.detection.artifact import WindowSpec
@@ -135,26 +135,34 @@ class Scored:
 class NaiveEpisode:
     """All windows of one series since the first anomalous one that count, with their scores."""
 
-    windows: list[tuple[Window, Scored]] = field(default_factory=list)
+    windows: list[tuple[Window, Scored]] = field(default_factory=list)  # scores as they count
+    factor: float = 1.0  # of the threshold in force over the calibrated one
     channels: tuple[ChannelShare, ...] | None = None  # once it has fired
 
 
 class NaiveTracker:
-    """Rules 1 to 5 of `episodes.py`: an episode is the list of its windows, and every question is asked of the list."""
+    """Rules 1 to 6 of `episodes.py`: an episode is the list of its windows, and every question is asked of the list.
 
-    def __init__(self, policy: EpisodePolicy, place: Place, smoothing: int) -> None:
-        self.policy, self.place, self.smoothing = policy, place, smoothing
+    The same of `keeper.py`: how far a threshold is raised is asked of the list of all that has ended.
+    """
+
+    def __init__(self, policy: EpisodePolicy, place: Place, smoothing: int, per_week: float) -> None:
+        self.policy, self.place, self.smoothing, self.per_week = policy, place, smoothing, per_week
         self.episodes: dict[str, NaiveEpisode] = {}
+        self.ended: dict[str, list[int]] = {}  # the ends of the last windows of the episodes that have fired
 
     def take(self, window: Window, scored: Scored) -> list[Alert]:
         """What one window brings about."""
         if window.observed < self.policy.min_observed:
             return []
         alerts = self.expire([window.series], window.closed_at)
-        if window.series not in self.episodes and scored.score <= 1:
+        open_one = self.episodes.get(window.series)
+        factor = open_one.factor if open_one else self._factor(window.series, window.end)
+        counts = replace(scored, score=scored.score / factor, settled=scored.settled / factor)
+        if open_one is None and counts.score <= 1:
             return alerts
-        episode = self.episodes.setdefault(window.series, NaiveEpisode())
-        episode.windows.append((window, scored))
+        episode = self.episodes.setdefault(window.series, NaiveEpisode(factor=factor))
+        episode.windows.append((window, counts))
         if episode.channels is None:
             return alerts + self._pending(episode)
         calm = [self._calm(episode, at) for at in range(self._fired_at(episode) + 1, len(episode.windows))]
@@ -180,6 +188,16 @@ class NaiveTracker:
             return [self._alert(episode, None)]
         return []
 
+    def _factor(self, series: str, time: int) -> float:
+        """A factor of 2 for each episode that has ended, half of which is gone after half a budget's time."""
+        if not self.policy.keep_budget:
+            return 1.0
+        fall = 2 * math.log(2) * self.per_week / 604_800_000
+        raised, before = 0.0, 0
+        for end in self.ended.get(series, []):
+            raised, before = max(raised - fall * (end - before), 0.0) + math.log(2), end
+        return math.exp(max(raised - fall * (time - before), 0.0))
+
     def _seen(self, series: str) -> int:
         return self.episodes[series].windows[-1][0].end
 
@@ -194,6 +212,7 @@ class NaiveTracker:
         return episode.windows[at][1].score <= 1 and self._smoothed(episode, at) <= 1
 
     def _resolve(self, series: str, reason: str) -> Alert:
+        self.ended.setdefault(series, []).append(self._seen(series))
         return self._alert(self.episodes.pop(series), reason)
 
     def _anomalous_until(self, episode: NaiveEpisode) -> int:
@@ -221,7 +240,7 @@ class NaiveTracker:
             end=self._anomalous_until(episode) if reason else None,
             peak=Peak(peak.end, highest.score),
             confirmed=any(self._smoothed(episode, at) > 1 for at in range(len(windows))),
-            threshold=begun.threshold,
+            threshold=begun.threshold * episode.factor,
             channels=episode.channels or (),
             observed=round(sum(window.observed for window in windows) / len(windows), 6),
             source=Offsets(

@@ -49,6 +49,7 @@ def policies(draw: st.DrawFn, cadence_ms: int) -> EpisodePolicy:
         resolve_after=draw(st.integers(1, 3)),
         min_observed=draw(st.sampled_from([0.0, 0.25, 0.5, 0.9])),
         expire_after_ms=draw(st.integers(1, 30)) * cadence_ms,
+        keep_budget=draw(st.booleans()),
     )
 
 

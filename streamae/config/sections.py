@@ -97,6 +97,7 @@ class Episodes(Section, frozen=True, kw_only=True):
     resolve_after: Count = 4  # calm windows in a row
     min_observed: Annotated[float, Meta(ge=0, le=1)] = 0.5  # share of values that a window needs to count
     expire_after_s: Seconds | None = None  # silence that ends an episode; default: max_lag_s + two windows
+    keep_budget: bool = False  # each ended episode raises the threshold of its series for a while
 
     def policy(self, windows: Windows) -> EpisodePolicy:
         """The same, as detection takes it."""
@@ -114,6 +115,7 @@ class Episodes(Section, frozen=True, kw_only=True):
             resolve_after=self.resolve_after,
             min_observed=self.min_observed,
             expire_after_ms=round(silence * 1000),
+            keep_budget=self.keep_budget,
         )
 
 

@@ -82,7 +82,7 @@ class Detector:
         manifest = scorer.artifact.manifest
         self.scorer = scorer
         self._windower = Windower(manifest.window, rules.lateness, len(manifest.channels))
-        self._tracker = EpisodeTracker(rules.policy, place, manifest.settled_smoothing)
+        self._tracker = EpisodeTracker(rules.policy, place, manifest.settled_smoothing, manifest.budget_per_week)
 
     @property
     def version(self) -> str:
@@ -134,7 +134,7 @@ class Detector:
         return self._windower.replay_from()
 
     def episodes(self) -> bytes:
-        """The pending and open episodes, for `restore`; equal episodes give equal bytes."""
+        """The pending and open episodes and raised thresholds, for `restore`; equal ones give equal bytes."""
         return self._tracker.dump()
 
     def withdraw(self) -> list[Alert]:
@@ -144,7 +144,8 @@ class Detector:
     def swap(self, scorer: Scorer) -> None:
         """Score with another version from here on; windows and episodes stay (`fits` must hold)."""
         self.scorer = scorer
-        self._tracker.smoothing = scorer.artifact.manifest.settled_smoothing
+        manifest = scorer.artifact.manifest
+        self._tracker.serve(manifest.settled_smoothing, manifest.budget_per_week)
 
 
 def ranked(scorer: Scorer, windows: Windows, scores: Scores, row: int) -> tuple[ChannelShare, ...]:

@@ -7,7 +7,9 @@ Rules:
    `resolve_after` calm windows in a row resolve it (`recovered`).
 4. An episode whose series has brought no window that counts for `expire_after_ms` of the partition's event time ends
    (`silent`), before any window that closes later is looked at.
-5. What happens is decided by scores and event time alone, so that a replay gives the same alerts.
+5. Where the budget is kept (keeper.py), an episode's scores count from the raised threshold at the end of its first
+   window, while scores as they are published count from the calibrated one.
+6. What happens is decided by scores and event time alone, so that a replay gives the same alerts.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import msgspec
 import numpy as np
 
 from streamae.detection.alerts import Alert, ChannelShare, Offsets, Peak
+from streamae.detection.keeper import BudgetKeeper, Raised
 from streamae.detection.scoring import Scores
 from streamae.detection.windows import Windows
 
@@ -31,6 +34,7 @@ class EpisodePolicy(msgspec.Struct, frozen=True, kw_only=True):
     resolve_after: int = 4
     min_observed: float = 0.5
     expire_after_ms: int
+    keep_budget: bool = False
 
 
 class Episode(msgspec.Struct, kw_only=True):
@@ -49,11 +53,19 @@ class Episode(msgspec.Struct, kw_only=True):
     settled: list[float] = []  # the last settled scores, newest last
     observed: float = 0.0  # summed over `windows`
     windows: int = 0
-    threshold: float
+    threshold: float  # in force
+    factor: float = 1.0  # of it over the calibrated one
     version: str
     first_offset: int
     last_offset: int
     channels: tuple[ChannelShare, ...] = ()
+
+
+class State(msgspec.Struct):
+    """What a partition's state record holds: the episodes alone, as a list, where no threshold is raised."""
+
+    episodes: list[Episode]
+    raised: list[Raised]
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -70,11 +82,17 @@ Explain = Callable[[int], tuple[ChannelShare, ...]]  # row of a window -> its ch
 class EpisodeTracker:
     """The pending and open episodes of one partition."""
 
-    def __init__(self, policy: EpisodePolicy, place: Place, smoothing: int = 1) -> None:
+    def __init__(self, policy: EpisodePolicy, place: Place, smoothing: int = 1, per_week: float = 1.0) -> None:
         self.policy = policy
         self.place = place
-        self.smoothing = smoothing  # windows over which the settled score is averaged
+        self.keeper = BudgetKeeper(None)
+        self.serve(smoothing, per_week)
         self.episodes: dict[str, Episode] = {}
+
+    def serve(self, smoothing: int, per_week: float) -> None:
+        """Go by another model: windows over which the settled score is averaged, and its alert budget."""
+        self.smoothing = smoothing
+        self.keeper.per_week = per_week if self.policy.keep_budget else None
 
     def update(self, windows: Windows, scores: Scores, version: str, explain: Explain) -> list[Alert]:
         """Take scored windows in the order in which they closed; returns the alerts that they bring about."""
@@ -90,6 +108,7 @@ class EpisodeTracker:
 
     def expire(self, partition_newest: int) -> list[Alert]:
         """End the episodes whose series have been silent for too long."""
+        self.keeper.forget(partition_newest - self.policy.expire_after_ms)
         return self._expired(sorted(self.episodes), partition_newest)
 
     def withdraw(self) -> list[Alert]:
@@ -99,23 +118,28 @@ class EpisodeTracker:
         return [alert for alert in alerts if alert is not None]
 
     def dump(self) -> bytes:
-        """All episodes, for `load`; equal episodes give equal bytes."""
-        return msgspec.json.encode([self.episodes[name] for name in sorted(self.episodes)])
+        """All episodes and raised thresholds, for `load`; equal ones give equal bytes."""
+        episodes, raised = [self.episodes[name] for name in sorted(self.episodes)], self.keeper.dump()
+        return msgspec.json.encode(State(episodes, raised) if raised else episodes)
 
     def load(self, data: bytes) -> None:
-        """Take over the episodes that `dump` gave."""
-        self.episodes = {episode.series: episode for episode in msgspec.json.decode(data, type=list[Episode])}
+        """Take over what `dump` gave."""
+        held = msgspec.json.decode(data, type=list[Episode] | State)
+        state = held if isinstance(held, State) else State(held, [])
+        self.episodes = {episode.series: episode for episode in state.episodes}
+        self.keeper.load(state.raised)
 
     def _expired(self, names: Iterable[str], partition_newest: int) -> list[Alert]:
         alerts = []
         for name in names:
             episode = self.episodes.get(name)
             if episode is not None and partition_newest >= episode.seen + self.policy.expire_after_ms:
-                alerts.append(self._resolve(self.episodes.pop(name), "silent"))
+                alerts.append(self._end(name, "silent"))
         return [alert for alert in alerts if alert is not None]
 
     def _window(self, seen: _Seen, explain: Explain) -> list[Alert]:
         episode = self.episodes.get(seen.series)
+        seen.hold_against(episode.factor if episode else self.keeper.factor(seen.series, seen.end))
         if episode is None:
             if seen.score <= 1:
                 return []
@@ -124,13 +148,19 @@ class EpisodeTracker:
         if calm and not episode.fired:
             del self.episodes[seen.series]
         elif calm and episode.calm >= self.policy.resolve_after:
-            resolved = self._resolve(self.episodes.pop(seen.series), "recovered")
+            resolved = self._end(seen.series, "recovered")
             return [resolved] if resolved else []
         elif not episode.fired and episode.above >= self.policy.fire_after:
             episode.fired = True
             episode.channels = explain(seen.row)
             return [self._alert(episode, "firing")]
         return []
+
+    def _end(self, series: str, reason: Literal["recovered", "silent"]) -> Alert | None:
+        episode = self.episodes.pop(series)
+        if episode.fired:
+            self.keeper.rise(series, episode.seen)
+        return self._resolve(episode, reason)
 
     def _resolve(self, episode: Episode, reason: Literal["recovered", "silent", "withdrawn"]) -> Alert | None:
         return self._alert(episode, "resolved", reason) if episode.fired else None
@@ -172,7 +202,13 @@ class _Seen:
         self.observed = float(windows.observed[row])
         self.score, self.settled = float(scores.score[row]), float(scores.settled[row])
         self.threshold = float(scores.threshold[row])
+        self.factor = 1.0
         self.version = version
+
+    def hold_against(self, factor: float) -> None:
+        """Count scores from so many times the calibrated threshold."""
+        self.score, self.settled = self.score / factor, self.settled / factor
+        self.threshold, self.factor = self.threshold * factor, factor
 
     def episode(self) -> Episode:
         """The episode that begins with this window. What made it anomalous lies in its newer half."""
@@ -184,6 +220,7 @@ class _Seen:
             seen=self.end,
             peak=Peak(self.end, self.score),
             threshold=self.threshold,
+            factor=self.factor,
             version=self.version,
             first_offset=self.first_offset,
             last_offset=self.closed_offset,

@@ -63,7 +63,7 @@ class Candidate(NamedTuple):
 
 def own(manifest: Manifest) -> Candidate:
     """The model's own thresholds."""
-    return Candidate(OWN, Thresholds(manifest.threshold, manifest.thresholds), factor=1.0)
+    return Candidate(OWN, Thresholds(manifest.threshold, manifest.thresholds, manifest.budget_per_week), factor=1.0)
 
 
 def candidates(past: Past, asked: Asked) -> list[Candidate]:
@@ -86,7 +86,7 @@ def candidates(past: Past, asked: Asked) -> list[Candidate]:
 def _calibrated(past: Past, errors: list[NormalErrors], budget: float) -> Candidate:
     rule = past.manifest.report.get("threshold_rule", "gumbel")  # of a model that says none, it was this one
     calibrated = calibrate(errors, Budget(budget, past.manifest.window, past.rules.policy.fire_after, rule))
-    return Candidate(f"{budget:.12g} a week", Thresholds(calibrated.fleet, calibrated.series), budget=budget)
+    return Candidate(f"{budget:.12g} a week", Thresholds(calibrated.fleet, calibrated.series, budget), budget=budget)
 
 
 def normal_errors(past: Past, left_out: Sequence[Event] = ()) -> list[NormalErrors]:

@@ -38,6 +38,7 @@ class Thresholds(NamedTuple):
 
     fleet: Threshold
     series: dict[str, Threshold]
+    per_week: float  # the alert budget that they were calibrated for
 
     def times(self, factor: float) -> Thresholds:
         """All of them, raised or lowered."""
@@ -45,7 +46,7 @@ class Thresholds(NamedTuple):
         def scaled(one: Threshold) -> Threshold:
             return Threshold(error=one.error * factor, settled=one.settled * factor)
 
-        return Thresholds(scaled(self.fleet), {name: scaled(one) for name, one in self.series.items()})
+        return Thresholds(scaled(self.fleet), {name: scaled(one) for name, one in self.series.items()}, self.per_week)
 
 
 class Told(NamedTuple):
@@ -105,7 +106,7 @@ class Past:
     def _track(self, thresholds: Thresholds, explained: bool) -> tuple[list[Alert], EpisodeTracker]:
         scores = self.scores(thresholds)
         place = Place(self.manifest.name, "stored", 0)
-        tracker = EpisodeTracker(self.rules.policy, place, self.manifest.settled_smoothing)
+        tracker = EpisodeTracker(self.rules.policy, place, self.manifest.settled_smoothing, thresholds.per_week)
         explain = Explanations(self, scores) if explained else None
         alerts: list[Alert] = []
         for at in range(0, len(self.windows), SLICE):

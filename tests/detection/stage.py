@@ -16,6 +16,7 @@ from streamae.detection.alerts import Alert, ChannelShare
 from streamae.detection.artifact import WindowSpec
 from streamae.detection.detector import Detector, Rules
 from streamae.detection.episodes import Place
+from streamae.detection.keeper import WEEK_MS
 from streamae.detection.scoring import Scorer
 from tests.graphs import tiny_artifact
 from tests.naive import NaiveDetector, NaiveTracker, NaiveWindower, Reading, Scored, Window
@@ -27,7 +28,7 @@ SPECS = [(2, 2, 1000), (3, 1, 10), (4, 2, 1000), (5, 3, 1)]
 
 @cache
 def scorer(length: int, stride: int, cadence_ms: int, smoothing: int) -> Scorer:
-    """One session each: starting them is what takes time."""
+    """One session each: starting them is what takes time. The budget is an episode each 100 ticks."""
     return Scorer(
         tiny_artifact(
             CHANNELS,
@@ -36,6 +37,7 @@ def scorer(length: int, stride: int, cadence_ms: int, smoothing: int) -> Scorer:
             cadence_ms,
             origins=[10.0, 0.0],
             smoothing=smoothing,
+            budget_per_week=WEEK_MS / (100 * cadence_ms),
             centres={"pump-2": 1.0},
             thresholds={"valve": 2.0},
         )
@@ -58,8 +60,9 @@ class Stage:
 
     def naive(self) -> NaiveDetector:
         windower = NaiveWindower(self.spec, self.rules.lateness, CHANNELS)
-        smoothing = self.scorer.artifact.manifest.settled_smoothing
-        return NaiveDetector(windower, NaiveTracker(self.rules.policy, PLACE, smoothing), self._score)
+        manifest = self.scorer.artifact.manifest
+        tracker = NaiveTracker(self.rules.policy, PLACE, manifest.settled_smoothing, manifest.budget_per_week)
+        return NaiveDetector(windower, tracker, self._score)
 
     def restored(self, log: Sequence[Reading], before: Detector, at: int) -> Detector:
         """A fresh detector that takes over from one that has handled the first `at` readings of the log."""
@@ -97,7 +100,11 @@ class Stage:
 def stages(draw: st.DrawFn) -> Stage:
     """Any rules over one of the artifacts."""
     length, stride, cadence_ms = draw(st.sampled_from(SPECS))
-    rules = Rules(lateness=draw(latenesses(cadence_ms)), policy=draw(policies(cadence_ms)))
+    lateness, policy = draw(latenesses(cadence_ms)), draw(policies(cadence_ms))
+    if policy.keep_budget:  # as a config has it: what a window may still come for is not silent
+        silence = policy.expire_after_ms + lateness.max_lag_ms + stride * cadence_ms
+        policy = msgspec.structs.replace(policy, expire_after_ms=silence)
+    rules = Rules(lateness=lateness, policy=policy)
     return Stage(scorer(length, stride, cadence_ms, draw(st.sampled_from([1, 3]))), rules)
 
 

@@ -259,7 +259,7 @@ def test_times_in_alert_are_of_the_time_watched() -> None:
     artifact = tiny_artifact(length=8, stride=4)
     table = files.table(swinging(series=["pump-1"]), CHANNELS)
     past = look_back(Scorer(artifact), Stored.of(table, artifact.manifest), usual_rules(artifact.manifest))
-    told = past.episodes(Thresholds(Threshold(error=4.0, settled=4.0), {}))
+    told = past.episodes(Thresholds(Threshold(error=4.0, settled=4.0), {}, 1.0))
     first = int(table.time.min())
     assert [((one.alert.start - first) // 1000, (one.until - first) // 1000) for one in told] == [(198, 222)]
     assert share_in_alert(told, 300 / 604_800) == pytest.approx(24 / 300)
