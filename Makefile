@@ -5,6 +5,7 @@
 #   make demo ARGS='--autoencoder transformer --seed 3'
 #   make test                           lint, types, arrows between rooms, every test
 #   make real                           recorded machines through a real topic, held against their labels
+#   make accuracy                       how well anomalies are found on labelled series, beside baselines
 #   make bench                          what serving costs beside its parts, on a real broker started here
 
 SHELL := bash
@@ -19,7 +20,7 @@ coproc broker { exec $(BIN)/python tests/kafka/broker.py; }; pid=$$broker_PID; \
 	read -r address <&"$${broker[0]}"
 endef
 
-.PHONY: setup demo test lint real bench
+.PHONY: setup demo test lint real accuracy bench
 setup: .venv/.done
 
 .venv/.done: pyproject.toml
@@ -48,6 +49,9 @@ test: lint
 
 real: setup
 	$(BIN)/python -m tests.real $(ARGS)
+
+accuracy: setup
+	$(BIN)/python -m tests.accuracy $(ARGS)
 
 bench: setup
 	@$(with_broker); \

@@ -26,8 +26,9 @@ from streamae.history.frames import Appraisal, Hindsight
 from streamae.history.scoring import score_rows
 from streamae.registry import Registry
 from streamae.training import files, job
+from streamae.training.files import Table
 from streamae.training.history import Gathered
-from streamae.training.series import LeftOut
+from streamae.training.series import LeftOut, usual
 
 MODEL = "notebook"
 SECTIONS = {"windows": Windows, "episodes": Episodes, "training": Training}
@@ -49,7 +50,8 @@ def train(
     installed package brings. Every column but `time` and `series` is a channel. `left_out` has the columns `series`,
     `start` and `end`: times that are not normal, on which nothing is learnt. `options` are keys of the config's
     sections windows, episodes and training, for instance `length=64`, `cadence_s=10`, `budget_per_week=2`; without
-    `cadence_s`, the usual distance between readings is taken; `model` names the model. Unlike a training job, this
+    `cadence_s`, the usual distance between readings is taken, without `length` the longest usual window that they have
+    room for; `model` names the model. Unlike a training job, this
     fits once more on the whole frame when it has judged: give `refit=False` to keep the spans apart.
 
     Raises ConfigError for options that do not fit, DataError for a frame that cannot be learnt from.
@@ -192,7 +194,12 @@ def _config(frame: pd.DataFrame, options: dict[str, Any]) -> Config:
         if key not in owner:
             raise ConfigError(f"train() knows no option {key!r}; there are {', '.join(sorted(owner))}, model")
         sections[owner[key]][key] = value
-    sections["windows"].setdefault("cadence_s", _cadence_s(frame))
+    times = files.table(frame, [])
+    cadence_s = sections["windows"].setdefault("cadence_s", _cadence_s(times))
+    length, spans = usual(times, round(cadence_s * 1000))
+    if "length" not in sections["windows"]:
+        sections["windows"]["length"] = length
+        sections["training"].setdefault("spans", {"fit": spans.fit, "calibrate": spans.calibrate})
     sections["training"].setdefault("refit", True)
     channels = {str(name): f"$.{name}" for name in frame.columns if name not in NOT_CHANNELS}
     if not channels:
@@ -209,9 +216,8 @@ def _config(frame: pd.DataFrame, options: dict[str, Any]) -> Config:
         raise ConfigError(f"train(): {error}") from error
 
 
-def _cadence_s(frame: pd.DataFrame) -> float:
+def _cadence_s(table: Table) -> float:
     """The median distance between a series' readings, in s."""
-    table = files.table(frame, [])
     order = np.lexsort((table.time, table.series))
     apart = np.diff(table.time[order])[np.diff(table.series[order]) == 0]
     apart = apart[apart > 0]

@@ -34,9 +34,9 @@ def faults(text: str) -> list[str]:
 
 def test_what_is_left_out_has_a_default() -> None:
     config = parse(GOOD)
-    assert config.windows.spec() == WindowSpec(length=32, stride=4, cadence_ms=60_000)
-    assert config.windows.lateness() == Lateness(lateness_ms=0, max_lag_ms=2 * 32 * 60_000)
-    assert config.episodes.policy(config.windows).expire_after_ms == 4 * 32 * 60_000
+    assert config.windows.spec() == WindowSpec(length=128, stride=4, cadence_ms=60_000)
+    assert config.windows.lateness() == Lateness(lateness_ms=0, max_lag_ms=2 * 128 * 60_000)
+    assert config.episodes.policy(config.windows).expire_after_ms == 4 * 128 * 60_000
     assert config.readings.mapping().channels == {"temperature": "$.temperature", "pressure": "$.pressure"}
     assert config.training.spans == Spans(fit=0.55, calibrate=0.3)
     assert config.serving.start_at() == "earliest"
@@ -105,7 +105,7 @@ def test_every_line_names_the_file(tmp_path: Path) -> None:
         ("length = 32.5", "$.windows.length: Expected `int`, got `float`"),
         ("length = 1", "$.windows.length: Expected `int` >= 2"),
         ("stride = 0", "$.windows.stride: Expected `int` >= 1"),
-        ("stride = 33", "$.windows: stride must be from 1 to length (32), not 33: with a longer stride"),
+        ("stride = 129", "$.windows: stride must be from 1 to length (128), not 129: with a longer stride"),
         ("lateness_s = 9\nmax_lag_s = 3", "$.windows: max_lag_s must not be smaller than lateness_s"),
         ("[episodes]\nexpire_after_s = 60", "$.episodes.expire_after_s: 60 s is not more than max_lag_s + a stride"),
         ("[episodes]\nmin_observed = 1.5", "$.episodes.min_observed: Expected `float` <= 1"),

@@ -180,7 +180,7 @@ def test_an_option_that_does_not_fit_is_named(options: dict[str, Any], says: str
     ("change", "says"),
     [
         (lambda frame: frame.drop(columns="time"), "neither a column `time` nor a time index"),
-        (lambda frame: frame.iloc[:60], "too few to fit and calibrate on"),
+        (lambda frame: frame.iloc[:30], "too few to fit and calibrate on"),
         (lambda frame: frame.iloc[:1], "no cadence"),
         (lambda frame: frame.iloc[:0], "holds no readings"),
         (lambda frame: frame.assign(flow="wide open"), "channel flow holds what is not a number"),

@@ -13,6 +13,8 @@ import msgspec
 from streamae import strict_toml
 from streamae.config.sections import (
     AUTOENCODERS,
+    DEVIATION,
+    LINEAR,
     Episodes,
     Name,
     Readings,
@@ -29,6 +31,8 @@ from streamae.errors import ConfigError
 
 __all__ = [
     "AUTOENCODERS",
+    "DEVIATION",
+    "LINEAR",
     "Config",
     "Episodes",
     "Readings",

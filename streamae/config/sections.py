@@ -18,6 +18,8 @@ from streamae.detection.readings import Mapping
 from streamae.errors import ConfigError
 
 AUTOENCODERS = "streamae.autoencoders"  # the group of entry points
+LINEAR = "pca"  # the baseline that serves where an autoencoder is not worth it
+DEVIATION = "deviation"  # from the mean: a baseline only
 
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Seconds = Annotated[float, Meta(ge=0)]
@@ -70,7 +72,7 @@ class Windows(Section, frozen=True, kw_only=True):
     """Windows over event time, in ticks of `cadence_s`."""
 
     cadence_s: Annotated[float, Meta(gt=0)]
-    length: Annotated[int, Meta(ge=2)] = 32
+    length: Annotated[int, Meta(ge=2)] = 128
     stride: Annotated[int, Meta(ge=1)] = 4
     lateness_s: Seconds = 0.0  # how far a series' watermark trails its newest reading
     max_lag_s: Seconds | None = None  # how far a series may trail its partition; default: two windows
@@ -140,19 +142,21 @@ class Training(Section, frozen=True, kw_only=True):
     leave_out_alerts: bool = True  # of the topic's readings, those in an episode of this model are not learnt from
     autoencoder: Name = "lstm"  # transformer, pca, kmeans, neighbours, or what an installed package brings
     hidden: Annotated[tuple[Count, ...], Meta(min_length=1)] = (64,)  # nodes of the encoder's layers, mirrored
-    code: Count = 16  # size of the code
-    token: Count = 4  # rows of a window that make one token
+    code: Count = 8  # size of the code
+    token: Count = 4  # rows that make one token
     heads: Count = 4  # transformer: attention heads
     dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.1
     noise: Annotated[float, Meta(ge=0)] = 0.1  # standard deviation of the noise added to inputs while fitting
     loss: Literal["mse", "mae", "huber"] = "mse"
-    skip_rank: Annotated[int, Meta(ge=0)] = 16  # rank of the linear skip that training starts at
-    steps: Count = 120
+    rank: Annotated[int, Meta(ge=0)] = 16  # components of the linear part in each view
+    steps: Count = 300
     batch: Count = 64
     learning_rate: Annotated[float, Meta(gt=0)] = 2e-3  # the peak of the one-cycle schedule
     patience: Count = 4  # checks of the validation loss without gain that end fitting early
     ranges: dict[str, float] = {}  # engineering range of a channel: below a tenth of it nothing matters
     context: list[str] = []  # channels that condition the others but have no error of their own
+    baselines: tuple[str, ...] = ("pca", "kmeans", "neighbours", DEVIATION)  # that are judged beside the autoencoder
+    gate: Literal["warn", "serve_baseline"] = "warn"  # where it is not clearly better than pca: say so, or serve pca
     seed: int = 0
     spans: Spans = Spans()
     refit: bool = False  # once judged, fit again on all spans; thresholds stay those of the judged fit
@@ -168,6 +172,11 @@ class Training(Section, frozen=True, kw_only=True):
         known = sorted(entry_points(group=AUTOENCODERS).names)
         if self.autoencoder not in known:
             raise ValueError(f"there is no autoencoder `{self.autoencoder}`; known: {', '.join(known)}")
+        strangers = [name for name in self.baselines if name not in (*known, DEVIATION)]
+        if strangers:
+            raise ValueError(f"there is no baseline `{strangers[0]}`; known: {', '.join((*known, DEVIATION))}")
+        if self.gate == "serve_baseline" and LINEAR not in self.baselines:
+            raise ValueError(f'gate = "serve_baseline" needs `{LINEAR}` among the baselines')
         if self.time_column == self.series_column:
             raise ValueError(f"time_column and series_column are both {self.time_column!r}")
         if self.files and self.topic_days is not None:

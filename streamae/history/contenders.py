@@ -145,7 +145,7 @@ def baseline(name: str, trained: Trained, past: Past, table: Table, stage: Stage
 def _fitted(name: str, trained: Trained, manifest: Manifest, progress: Progress) -> Artifact:
     from streamae.training import job  # this alone needs torch
 
-    training = msgspec.structs.replace(trained.config.training, autoencoder=name)
+    training = msgspec.structs.replace(trained.config.training, autoencoder=name, baselines=(), gate="warn")
     config = msgspec.structs.replace(trained.config, training=training)
 
     def stepped(step: int, steps: int, loss: float) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from streamae.config import Config
 from streamae.detection.artifact import Artifact, Span
+from streamae.detection.scoring import Scorer
 from streamae.retraining.injection import Injected, plan, spoil
 from streamae.retraining.promotion import Evidence, Showing
 from streamae.training import evaluation
@@ -111,7 +112,7 @@ def _alerts(trial: Trial, artifact: Artifact, table: Table) -> list[Alerted]:
     own = replace(table, values=table.values[:, [names.index(channel.name) for channel in manifest.channels]])
     parts = stretches(own, [channel.origin for channel in manifest.channels], manifest.window)
     parts = within(parts, Span(start=trial.span.start - manifest.window.length_ms, end=trial.span.end), manifest.window)
-    alerts = evaluation.alerted(artifact, parts, trial.config.rules())
+    alerts = evaluation.alerted(Scorer(artifact), parts, trial.config.rules())
     return [one for one in alerts if one.end is None or one.end > trial.span.start]
 
 

@@ -128,6 +128,7 @@ lateness_s = {spec.disorder_s:g}
 [training]
 files = ["history.parquet"]
 autoencoder = "{autoencoder}"
+gate = "serve_baseline"                # where the autoencoder is not clearly better than pca, pca is what serves
 
 [serving]
 start = "earliest"

@@ -1,6 +1,6 @@
 """Baselines: what an autoencoder has to beat.
 
-PCA is the autoencoder `pca`: the linear skip alone, through the same export, calibration and judging (job.py). Here is
+PCA is the autoencoder `pca`: the linear part alone, through the same export, calibration and judging (job.py). Here is
 the plain alert that plants have without StreamAE: a channel more than k standard deviations off its mean.
 
 N ticks, C channels.

@@ -5,6 +5,7 @@ B windows, T ticks, C channels.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,22 +16,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamae.config import Training
-from streamae.detection.artifact import Artifact, Golden, Manifest, Threshold
+from streamae.detection.artifact import Artifact, Golden, Manifest, Profiles, Threshold
 from streamae.detection.scoring import Scorer
 from streamae.training.calibration import Budget, Calibrated, NormalErrors, calibrate, settled_smoothing
 from streamae.training.evaluation import Judged, judge
 from streamae.training.export import export, prove_parity
-from streamae.training.fitting import Fitted, FitWindows, Progress, fit
+from streamae.training.fitting import Fitted, Progress, fit
+from streamae.training.graph import Graph
 from streamae.training.matching import Event
 from streamae.training.material import Material, all_spans
 from streamae.training.profiles import with_error_units
 from streamae.training.series import Floats, Ints, Pool, Stretch
+from streamae.training.views import MOST_ROWS
 
 PROBES = 256  # windows that parity is proved on
 GOLDEN = 16
+REFIT_SHARE = 0.3  # of the steps that were taken, to get used to the newer spans
 SLICE = 1024  # windows at a time
 
 Probes = tuple[Floats, Ints]
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """A scorer with thresholds, and what it came to on the judge span."""
+
+    scorer: Scorer
+    calibrated: Calibrated
+    judged: Judged | None
 
 
 @dataclass(frozen=True)
@@ -39,8 +52,7 @@ class Built:
 
     artifact: Artifact
     fitted: Fitted
-    calibrated: Calibrated
-    judged: Judged | None
+    rehearsed: Rehearsed  # before any refit
     seconds: dict[str, float]
 
 
@@ -51,46 +63,60 @@ def build(material: Material, training: Training, progress: Progress | None = No
     thresholds, in error units, for there is nothing left to calibrate it on.
     """
     seconds: dict[str, float] = {}
-    fitted, draft = _fitted(material, material.fit, training, seconds, progress)
-    with _timed(seconds, "calibrate"):
-        calibrated = calibrate(list(_normal_errors(Scorer(draft), material)), budget(material, training))
-    artifact = _finished(material, draft, fitted, calibrated)
-    with _timed(seconds, "judge"):
-        judged = _judge(artifact, material) if "judge" in material.spans else None
+    with timed(seconds, "fit"):
+        fitted = fit(material.fit, material.scored, training, progress)
+        profiles = with_error_units(fitted.graph, material.fit.learn, material.fit.profiles)
+    with timed(seconds, "export"):
+        exported = export(fitted.graph, material.window.length, kind(training))
+    draft = replace(unexported(material, training, profiles), model=exported.model, full=exported.full)
+    rehearsed = rehearse(Scorer(draft), material, training, seconds)
+    with timed(seconds, "prove"):
+        artifact = _proved(rehearsed.scorer, material, fitted.graph)
     if training.refit:
-        with _timed(seconds, "refit"):
-            same_steps = msgspec.structs.replace(training, steps=max(fitted.best_step, 1))
-            again, draft = _fitted(material, all_spans(material), same_steps, {})
-            artifact = _finished(material, draft, again, calibrated)
-    return Built(artifact, fitted, calibrated, judged, seconds)
+        with timed(seconds, "refit"):
+            graph, refitted = _refitted(material, training, fitted, rehearsed.scorer.artifact)
+            artifact = _proved(Scorer(refitted), material, graph)
+    return Built(artifact, fitted, rehearsed, seconds)
 
 
-def _fitted(
-    material: Material,
-    windows: FitWindows,
-    training: Training,
-    seconds: dict[str, float],
-    progress: Progress | None = None,
-) -> tuple[Fitted, Artifact]:
-    """A fitted graph, and a draft of its artifact: nothing in it has been calibrated or proved."""
-    with _timed(seconds, "fit"):
-        fitted = fit(windows, material.scored, training, progress)
-        profiles = with_error_units(fitted.graph, windows.learn, windows.profiles)
-    with _timed(seconds, "export"):
-        exported = export(fitted.graph, material.window.length)
-    draft = _draft(material, training)
-    return fitted, Artifact(draft, exported.model, exported.full, profiles, _no_golden(material))
+def rehearse(scorer: Scorer, material: Material, training: Training, seconds: dict[str, float]) -> Rehearsed:
+    """Thresholds on calibrate through the graph that is served, then what it says of judge."""
+    with timed(seconds, "calibrate"):
+        calibrated = calibrate(list(_normal_errors(scorer, material)), budget(material, training))
+        thresholds = {"threshold": calibrated.fleet, "thresholds": calibrated.series}
+        manifest = msgspec.structs.replace(scorer.artifact.manifest, **thresholds)
+        able = copy.copy(scorer)
+        able.artifact = replace(scorer.artifact, manifest=manifest)
+    if "judge" not in material.spans:
+        return Rehearsed(able, calibrated, None)
+    with timed(seconds, "judge"):  # times that are not normal count as events
+        events = [Event(*one) for one in material.left_out]
+        return Rehearsed(able, calibrated, judge(able, material.everything, material.config.rules(), events))
 
 
-def _finished(material: Material, draft: Artifact, fitted: Fitted, calibrated: Calibrated) -> Artifact:
-    """The draft with its thresholds, its proof of parity and its golden windows. Raises ExportRefused."""
-    scorer = Scorer(draft)
+def _refitted(material: Material, training: Training, fitted: Fitted, before: Artifact) -> tuple[Graph, Artifact]:
+    """Graph and artifact, fitted once more on all spans: a network goes on from its weights for a while."""
+    windows = all_spans(material)
+    steps = max(round(REFIT_SHARE * fitted.best_step), 1)
+    again = fit(windows, material.scored, msgspec.structs.replace(training, steps=steps), before=fitted.graph)
+    profiles = with_error_units(again.graph, windows.learn, windows.profiles)
+    exported = export(again.graph, material.window.length, kind(training))
+    return again.graph, replace(before, model=exported.model, full=exported.full, profiles=profiles)
+
+
+def _proved(scorer: Scorer, material: Material, graph: Graph) -> Artifact:
+    """The artifact with its proof of parity and its golden windows. Raises ExportRefused."""
+    artifact = scorer.artifact
     probes, rows = _probes(scorer, material, PROBES)
-    parity = prove_parity(fitted.graph, scorer, (probes, draft.profiles.table[rows]), calibrated.fleet)
-    manifest = msgspec.structs.replace(
-        draft.manifest, threshold=calibrated.fleet, thresholds=calibrated.series, parity=parity
-    )
-    return replace(draft, manifest=manifest, golden=_golden(scorer, material))
+    parity = prove_parity(graph, scorer, (probes, artifact.profiles.table[rows]), artifact.manifest.threshold)
+    manifest = msgspec.structs.replace(artifact.manifest, parity=parity)
+    return replace(artifact, manifest=manifest, golden=_golden(scorer, material))
+
+
+def kind(training: Training) -> bytes:
+    """What decides about the structure of a graph, beside its windows' shape."""
+    decides = ("autoencoder", "hidden", "code", "token", "heads", "rank")
+    return msgspec.json.encode([getattr(training, name) for name in decides])
 
 
 def budget(material: Material, training: Training) -> Budget:
@@ -99,24 +125,21 @@ def budget(material: Material, training: Training) -> Budget:
     return Budget(training.budget_per_week, material.window, fire_after, training.threshold_rule)
 
 
-def _judge(artifact: Artifact, material: Material) -> Judged:
-    """Judge with the rules that would be served by; times that are not normal count as events."""
-    return judge(artifact, material.everything, material.config.rules(), [Event(*one) for one in material.left_out])
-
-
-def _draft(material: Material, training: Training) -> Manifest:
-    return Manifest(
+def unexported(material: Material, training: Training, profiles: Profiles) -> Artifact:
+    """An artifact without graphs: nothing in it has been calibrated or proved."""
+    manifest = Manifest(
         name=material.config.model,
         autoencoder=training.autoencoder,
         channels=material.channels,
         window=material.window,
         settled_smoothing=settled_smoothing(material.window),
-        settled_lag=material.window.length // 2,
+        settled_lag=min(material.window.length, MOST_ROWS) // 2,
         threshold=Threshold(error=1.0, settled=1.0),
         budget_per_week=training.budget_per_week,
         spans=material.spans,
         parity=(),
     )
+    return Artifact(manifest, b"", b"", profiles, _no_golden(material))
 
 
 def _normal_errors(scorer: Scorer, material: Material) -> Iterator[NormalErrors]:
@@ -164,7 +187,8 @@ def _no_golden(material: Material) -> Golden:
 
 
 @contextmanager
-def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    """Keep how many seconds a step took."""
     began = time.perf_counter()
     yield
     seconds[step] = round(time.perf_counter() - began, 2)

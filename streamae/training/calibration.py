@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from streamae.detection.artifact import Threshold, WindowSpec
 from streamae.errors import DataError
-from streamae.training.thresholds import Doubles, Rule, block_maxima, threshold
+from streamae.training.series import smoothed_ticks
+from streamae.training.thresholds import COUNTING, Doubles, Rule, block_maxima, threshold
+from streamae.training.views import MOST_ROWS
 
 WEEK_MS = 604_800_000
-BLOCK = 2  # windows' lengths a block: neighbours share ticks, so that blocks have to be longer than a window
+BLOCK = 2 * MOST_ROWS  # ticks a block, or two windows where those are shorter: neighbours share ticks
 ENOUGH = 30  # blocks from which on a series has a threshold of its own
 PRIOR = 180  # blocks that the fleet's threshold counts for in it
 MOST_SHARE = 0.5  # of the blocks that may be exceeded, however generous the budget
@@ -40,7 +42,7 @@ class Budget:
     @property
     def block(self) -> int:
         """Windows in a block."""
-        return -(-BLOCK * self.window.length // self.window.stride)
+        return -(-min(BLOCK, 2 * self.window.length) // self.window.stride)
 
     @property
     def blocks_per_week(self) -> float:
@@ -72,8 +74,8 @@ class Calibrated:
 
 
 def settled_smoothing(window: WindowSpec) -> int:
-    """Windows over which the settled score is averaged: those that begin within 20/32 of a window's length."""
-    return max(1, round(20 / 32 * window.length / window.stride))
+    """Windows over which the settled score is averaged: those that end within 20 ticks, or less for short windows."""
+    return max(1, round(smoothed_ticks(window.length) / window.stride))
 
 
 def calibrate(errors: Sequence[NormalErrors], budget: Budget) -> Calibrated:
@@ -90,7 +92,7 @@ def calibrate(errors: Sequence[NormalErrors], budget: Budget) -> Calibrated:
     settled = {name: block_maxima(values, block) for name, values in settled_errors.items()}
     maxima = np.concatenate([*causal.values(), np.empty(0)])
     settled_maxima = np.concatenate([*settled.values(), np.empty(0)])
-    if not len(settled_maxima):
+    if not (len(maxima) and len(settled_maxima)):
         raise DataError(
             "the calibrate span holds too few well-observed windows in a row; "
             "give more history, a larger $.training.spans.calibrate, or leave less of it out"
@@ -125,7 +127,11 @@ def smoothed(settled: NDArray[np.float32], windows: int) -> Doubles:
 
 
 def promise(calibrated: Calibrated, budget: Budget) -> str:
-    """What the thresholds can and cannot promise, in plain words."""
+    """What the thresholds can and cannot promise, in plain words.
+
+    What comes once in longer than was seen, nobody has measured: below one false episode in all of the calibrate span,
+    laws extrapolate, and rules that count give no less than that.
+    """
     weeks = calibrated.blocks / budget.blocks_per_week
     expected = weeks * budget.per_week
     basis = (
@@ -134,10 +140,12 @@ def promise(calibrated: Calibrated, budget: Budget) -> str:
     )
     if expected >= COUNTABLE:
         return f"{basis}: enough to measure the rate, which holds as long as normal stays what it was"
-    return (
-        f"{basis}: too few to measure the rate, so it is extrapolated and may be off by several times; "
-        f"only rates above about {COUNTABLE / weeks:.2g} could be measured"
-    )
+    measured = f"only rates above about {COUNTABLE / weeks:.2g} could be measured"
+    if budget.rule in COUNTING and expected < 1:
+        return (
+            f"{basis}: {budget.rule} goes no further than what was seen, so expect {1 / weeks:.2g} or more; {measured}"
+        )
+    return f"{basis}: too few to measure the rate, so it is extrapolated and may be off by several times; {measured}"
 
 
 def _shrunk(maxima: Doubles, budget: Budget, fleet: float) -> float:

@@ -1,4 +1,4 @@
-"""Evaluation: what an artifact does on stored readings, by the code that serves.
+"""Evaluation: what a model does on stored readings, by the code that serves.
 
 Stored readings become columns in the order of their event time, go through the same Detector, and give the same
 alerts. N readings, C channels.
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamae.detection.artifact import Artifact, Span
+from streamae.detection.artifact import Span
 from streamae.detection.detector import Detector, Rules
 from streamae.detection.episodes import Place
 from streamae.detection.readings import Readings
 from streamae.detection.scoring import Scorer
-from streamae.training.matching import Alerted, Event, Match, match, per_series_week
+from streamae.training.matching import WEEK_MS, Alerted, Event, Match, match, per_series_week
 from streamae.training.series import Stretch, within
 
 BATCH = 4096  # readings at a time
@@ -30,31 +30,35 @@ class Judged:
     false_per_week: float  # alerts that touch no labelled event, per series and week
     series: int
     weeks: float
+    allowed: float  # false alerts that the budget allows in this span
     match: Match
 
 
-def judge(artifact: Artifact, parts: Sequence[Stretch], rules: Rules, events: Sequence[Event] = ()) -> Judged:
+def judge(scorer: Scorer, parts: Sequence[Stretch], rules: Rules, events: Sequence[Event] = ()) -> Judged:
     """Detect in all stretches as if they arrived now, and count the alerts that reach into the judge span.
 
     The readings before the span fill the windows, as they would have.
     """
-    window, span = artifact.manifest.window, artifact.manifest.spans["judge"]
+    window, span = scorer.artifact.manifest.window, scorer.artifact.manifest.spans["judge"]
     before = Span(start=span.start - window.length_ms, end=span.end)
     judged = within(parts, before, window)
-    alerts = [one for one in alerted(artifact, judged, rules) if one.end is None or one.end > span.start]
+    alerts = [one for one in alerted(scorer, judged, rules) if one.end is None or one.end > span.start]
     series = len({part.series for part in judged})
     seen = [event for event in events if event.end > span.start and event.start < span.end]
     result = match(alerts, seen, window.length_ms)
     duration = span.end - span.start
     rate = per_series_week(len(result.false), series, duration)
-    return Judged(len(alerts), rate, series, duration / 604_800_000, result)
+    weeks = duration / WEEK_MS
+    allowed = scorer.artifact.manifest.budget_per_week * series * weeks
+    return Judged(len(alerts), rate, series, weeks, allowed, result)
 
 
-def alerted(artifact: Artifact, parts: Sequence[Stretch], rules: Rules) -> list[Alerted]:
+def alerted(scorer: Scorer, parts: Sequence[Stretch], rules: Rules) -> list[Alerted]:
     """The episodes that the Detector finds in stored readings, each with when it was said (event time, ms)."""
-    detector = Detector(Scorer(artifact), rules, Place(artifact.manifest.name, "stored", 0))
+    manifest = scorer.artifact.manifest
+    detector = Detector(scorer, rules, Place(manifest.name, "stored", 0))
     episodes: dict[str, Alerted] = {}
-    for readings in columns(parts, artifact.manifest.window.cadence_ms):
+    for readings in columns(parts, manifest.window.cadence_ms):
         for alert in detector.push(readings).alerts:
             closed_by = alert.source.last - int(readings.offset[0])  # the reading that closed its newest window
             known = episodes[alert.id].known if alert.id in episodes else int(readings.time[closed_by])
@@ -87,6 +91,8 @@ def facts(judged: Judged) -> dict[str, float | int]:
         "series": judged.series,
         "weeks": round(judged.weeks, 3),
         "alerts": judged.alerts,
+        "false": len(judged.match.false),
+        "allowed": round(judged.allowed, 2),
         "false_per_week": round(judged.false_per_week, 3),
     }
     if judged.match.events:

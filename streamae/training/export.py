@@ -29,6 +29,8 @@ TOLERANCE = 1e-5  # relative difference
 # Differences are relative to the value, or to this many error units where the value is smaller. A channel that stands
 # off its centre and is rebuilt well has a tiny error that is the difference of larger numbers: one unit is its measure.
 SMALLEST = {"error": 1e-2, "settled_error": 1e-2, "channel_error": 1.0}
+KEPT = 16  # exports that a process keeps, to be filled with other weights
+SERVED = "served."  # what the names of a graph's weights begin with in FullGraph
 RANDOM = {
     "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli", "Dropout",
 }  # fmt: skip
@@ -51,15 +53,39 @@ class Exported:
     model: bytes
     full: bytes
 
+    def refilled(self, graph: Graph) -> Exported | None:
+        """The same with the weights of another graph of the same structure; None where their shapes differ.
 
-def export(graph: Graph, length: int) -> Exported:
+        Exporting is most of what training costs, and of a refit, or of another job like it, only weights are new.
+        """
+        weights = {SERVED + name: tensor.numpy() for name, tensor in graph.state_dict().items()}
+        models = [onnx.load_from_string(one) for one in (self.model, self.full)]
+        for tensor in [one for model in models for one in model.graph.initializer if one.name in weights]:
+            value = weights[tensor.name]
+            if list(tensor.dims) != list(value.shape):
+                return None
+            tensor.CopyFrom(onnx.numpy_helper.from_array(value, tensor.name))
+        return Exported(*(bytes(model.SerializeToString(deterministic=True)) for model in models))
+
+
+def export(graph: Graph, length: int, kind: bytes | None = None) -> Exported:
     """Export a fitted graph for windows of `length` ticks: one part gives errors, the other the rest.
 
+    Graphs of one `kind` have one structure: what this process has exported before is filled with the new weights.
     Raises ExportRefused where it cannot be exported, or holds a random operator: a score must be the same every time.
     """
+    known = _known.get((kind, length, len(graph.scored)))
+    refilled = known and known.refilled(graph)
+    if refilled:
+        return refilled
     whole = _export(graph, length)
     _refuse_random(whole)
-    return Exported(_part(whole, ERRORS), _part(whole, REST))
+    exported = Exported(_part(whole, ERRORS), _part(whole, REST))
+    if kind is not None:
+        _known[kind, length, len(graph.scored)] = exported
+        if len(_known) > KEPT:
+            del _known[next(iter(_known))]
+    return exported
 
 
 def _export(graph: Graph, length: int) -> onnx.ModelProto:
@@ -74,6 +100,7 @@ def _export(graph: Graph, length: int) -> onnx.ModelProto:
                 output_names=[*ERRORS, *REST],
                 dynamic_shapes=({0: batch}, {0: batch}),
                 dynamo=True,
+                optimize=False,  # it would fold weights into constants without names; the runtime does so on its own
                 verbose=False,
             )
         except Exception as error:  # the exporter's errors share no parent
@@ -136,6 +163,9 @@ def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto | onnx.FunctionP
             for attribute in node.attribute:
                 waiting += [attribute.g] if attribute.HasField("g") else []
                 waiting += attribute.graphs
+
+
+_known: dict[tuple[bytes | None, int, int], Exported] = {}
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
-"""Fitting: straight-line training of an autoencoder on top of the linear skip.
+"""Fitting: what is learnt without gradients, then straight-line training of an autoencoder.
 
-B windows, T ticks, C channels, M windows to draw from.
+B windows, T ticks, C channels, R rows of all views, M windows to draw from.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from streamae.config import Training
 from streamae.detection.artifact import Profiles
-from streamae.training.autoencoders import Autoencoder, Shape, autoencoder
-from streamae.training.autoencoders.skip import fit_skip
+from streamae.training.autoencoders import FURTHEST, Autoencoder, Shape, autoencoder
+from streamae.training.autoencoders.linear import fit_linear
 from streamae.training.graph import Graph, scale
 from streamae.training.series import Pool
+from streamae.training.views import look, places
 
 Progress = Callable[[int, int, float], None]  # step, of how many, loss on the held-out tail
 
-LEARN_WINDOWS = 3_000  # that the skip is fitted to, and all that is learnt without gradients
+LEARN_WINDOWS = 3_000  # from which is learnt what is learnt without gradients
 HELD_OUT_WINDOWS = 512
 CHECKS = 12  # of the held-out loss
 WEIGHT_DECAY = 1e-4
@@ -41,7 +42,7 @@ class Fitted:
 
     graph: Graph
     steps: int  # that were taken
-    best_step: int  # whose weights were kept; 0 is PCA
+    best_step: int  # whose weights were kept
     losses: tuple[tuple[int, float], ...]  # (step, loss on the held-out tail)
 
 
@@ -53,32 +54,45 @@ class FitWindows:
     held_out: Pool
     profiles: Profiles
 
-    def scaled(self, pool: Pool, which: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[Tensor, Tensor]:
-        """Some windows in scales [B, T, C], and which cells were observed."""
+    def rows(self, pool: Pool, which: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[Tensor, Tensor]:
+        """The views of some windows in scales [B, R, C], and which cells were observed."""
         profile = torch.from_numpy(self.profiles.table[pool.row[which]])
-        return scale(torch.from_numpy(pool.windows(which)), profile)
+        return look(*scale(torch.from_numpy(pool.windows(which)), profile))
 
 
-def fit(windows: FitWindows, scored: Tensor, training: Training, progress: Progress | None = None) -> Fitted:
+def fit(
+    windows: FitWindows,
+    scored: Tensor,
+    training: Training,
+    progress: Progress | None = None,
+    before: Graph | None = None,
+) -> Fitted:
     """Fit the autoencoder that `training` names. The same seed and windows give the same weights.
 
-    `scored` [C] is 0 for context channels. Starts at PCA (the output layer is zero) and keeps the weights that
-    rebuild the held-out tail best, so that what comes out is never worse there than PCA.
+    `scored` [C] is 0 for context channels. The weights that rebuild the held-out tail best are kept. Training goes on
+    from the weights of a graph that was fitted `before`, where one is given.
     """
-    with _reproducible(training.seed):
-        shape = Shape(windows.learn.length, windows.learn.channels)
+    with reproducible(training.seed):
+        shape = Shape(places(windows.learn.length)[-1].stop, windows.learn.channels)
         graph = _start(windows, autoencoder(training.autoencoder)(shape, training), scored, training)
         if not any(True for _ in graph.parameters()):
             return Fitted(graph.eval(), 0, 0, ((0, _held_out_loss(graph, windows, training)),))
+        if before is not None:
+            graph.parts[-1].load_state_dict(before.parts[-1].state_dict())
         return _train(graph, windows, training, progress or (lambda step, steps, loss: None))
 
 
-def _start(windows: FitWindows, untrained: Autoencoder, scored: Tensor, training: Training) -> Graph:
+def _start(windows: FitWindows, untrained: Autoencoder | None, scored: Tensor, training: Training) -> Graph:
     """The graph before any step of training: what is learnt without gradients, from some windows of all times."""
-    scaled, observed = windows.scaled(windows.learn, windows.learn.spread(LEARN_WINDOWS))
-    skip = fit_skip(scaled, training.skip_rank if untrained.on_skip else 0)
-    untrained.learn(skip.rest(scaled, observed), observed)
-    return Graph(skip, untrained, scored)
+    rows, seen = windows.rows(windows.learn, windows.learn.spread(LEARN_WINDOWS))
+    length = windows.learn.length
+    parts: list[nn.Module] = []
+    if untrained is None or untrained.beside_linear:
+        parts.append(fit_linear(rows, training.rank, places(length)))
+    if untrained is not None:
+        untrained.learn(rows.clamp(-FURTHEST, FURTHEST), seen)
+        parts.append(untrained)
+    return Graph(parts, length, scored)
 
 
 def _train(graph: Graph, windows: FitWindows, training: Training, progress: Progress) -> Fitted:
@@ -90,7 +104,7 @@ def _train(graph: Graph, windows: FitWindows, training: Training, progress: Prog
     for step in range(1, training.steps + 1):
         graph.train()
         which = draw.integers(0, len(windows.learn), training.batch)
-        loss = _loss(graph, windows.scaled(windows.learn, which), training, training.noise)
+        loss = _loss(graph, windows.rows(windows.learn, which), training, training.noise)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(graph.parameters(), 1.0)
@@ -108,24 +122,30 @@ def _train(graph: Graph, windows: FitWindows, training: Training, progress: Prog
     return Fitted(graph.eval(), losses[-1][0], best_step, tuple(losses))
 
 
-def _loss(graph: Graph, scaled: tuple[Tensor, Tensor], training: Training, noise: float = 0.0) -> Tensor:
-    """Mean over the observed cells of the scored channels."""
-    values, observed = scaled
-    expected, _ = graph.expect(values, observed, noise)
-    weight = observed * graph.scored
-    each = LOSSES[training.loss](expected, values, reduction="none")
-    return (each * weight).sum() / weight.sum().clamp_min(1)
+def _loss(graph: Graph, looked: tuple[Tensor, Tensor], training: Training, noise: float = 0.0) -> Tensor:
+    """Of the last part: the mean over views of the mean over observed cells of scored channels.
+
+    `noise` is the standard deviation of what is added to its input.
+    """
+    rows, seen = looked
+    given = rows + noise * torch.randn_like(rows) * seen if noise else rows
+    expected, _ = graph.parts[-1](given, seen)
+    weight = seen * graph.scored
+    off = LOSSES[training.loss](expected, rows.clamp(-FURTHEST, FURTHEST), reduction="none") * weight
+    return torch.stack(
+        [off[:, place].sum() / weight[:, place].sum().clamp_min(1) for place in places(graph.length)]
+    ).mean()
 
 
 def _held_out_loss(graph: Graph, windows: FitWindows, training: Training) -> float:
     pool = windows.held_out
     graph.eval()
     with torch.no_grad():
-        return float(_loss(graph, windows.scaled(pool, pool.spread(HELD_OUT_WINDOWS)), training))
+        return float(_loss(graph, windows.rows(pool, pool.spread(HELD_OUT_WINDOWS)), training))
 
 
 @contextmanager
-def _reproducible(seed: int) -> Iterator[None]:
+def reproducible(seed: int) -> Iterator[None]:
     """One thread, seeded, subnormal numbers as 0 (constant channels make many, and they are slow)."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,45 +1,54 @@
 """Graph: the whole function that is served, as a torch module. Nothing is done to a window outside of it.
 
-    scale -> silence masked -> linear skip -> autoencoder on the rest -> squared errors -> channels in error units
+    scale -> silence masked -> views -> rebuilt by each part -> squared errors -> error units -> one error
 
-B windows, T ticks, C channels, K numbers of an embedding.
+A part rebuilds the rows of all views: PCA, a network, or both, each by itself. A part at a view is an aspect: what one
+of them misses, another may see. Each has error units of its own, so that they speak with one voice.
+
+B windows, T ticks, C channels, R rows of all views, P parts, A aspects, G groups of rows, K numbers of an embedding.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streamae.training.autoencoders import Autoencoder
-from streamae.training.autoencoders.skip import LinearSkip
+from streamae.training.views import look, places, show
 
 FURTHEST = 1e4  # scales from the centre beyond which a value is not told apart: its square must stay finite
+LOUD = 16.0  # times the square of the mean root: from there on, what counts is the mean
 ALIGNED = 16  # float32 in the widest register of a CPU
 
 
 class ChannelErrors(NamedTuple):
-    """Mean squared errors of each channel over what was observed, before calibration; all [B, C]."""
+    """Mean squared errors of each channel over what was observed, before calibration; all [B, A, C]."""
 
-    causal: Tensor  # the whole window and its newest half, 2 : 1
-    settled: Tensor  # the whole window
-    share: Tensor  # of its ticks that were observed
+    causal: Tensor  # all rows of the view and its newest half, 2 : 1
+    settled: Tensor  # all rows of the view
+    share: Tensor  # of its rows that were observed
 
 
 class Graph(nn.Module):
     """Windows less origin [B, T, C], NaN = silence, and profile [B, 3, C] -> error, settled_error, channel_error."""
 
     scored: Tensor  # [C] 1, or 0 for context channels
-    settled_unit: Tensor  # [C] error unit of the settled error, as a multiple of the profile's
+    unit: Tensor  # [A, C] error unit of each aspect, as a multiple of the profile's
+    settled_unit: Tensor  # [A, C] the same of the settled error
+    groups: Tensor  # [G, R] of rows that are averaged
 
-    def __init__(self, skip: LinearSkip, autoencoder: Autoencoder, scored: Tensor) -> None:
+    def __init__(self, parts: Sequence[nn.Module], length: int, scored: Tensor) -> None:
         super().__init__()
-        self.skip = skip
-        self.autoencoder = autoencoder
+        self.parts = nn.ModuleList(parts)
+        self.length = length
         self.register_buffer("scored", scored)
-        self.register_buffer("settled_unit", torch.ones_like(scored))
+        self.register_buffer("groups", _groups(length))
+        aspects = len(self.parts) * len(self.groups) // 2
+        self.register_buffer("unit", torch.ones(aspects, len(scored)))
+        self.register_buffer("settled_unit", torch.ones(aspects, len(scored)))
 
     def forward(self, windows: Tensor, profile: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Gives error [B], settled_error [B], channel_error [B, C]; 0 where nothing was observed."""
@@ -47,30 +56,28 @@ class Graph(nn.Module):
 
     def channel_errors(self, windows: Tensor, profile: Tensor) -> ChannelErrors:
         """Errors of each channel in squared scales."""
-        scaled, observed = scale(windows, profile)
-        expected, _ = self.expect(scaled, observed)
-        return mean_squares(expected - scaled, observed)
+        rows, seen = look(*scale(windows, profile))
+        return self.off([part(rows, seen)[0] for part in self.parts], rows, seen)
+
+    def off(self, expected: Sequence[Tensor], rows: Tensor, seen: Tensor) -> ChannelErrors:
+        """How far rows [B, R, C] are off what each part expects of them; silent cells take no part."""
+        there = seen.float()
+        squares = torch.stack([(one - rows).square() * there for one in expected], dim=1)  # [B, P, R, C]
+        counted = (self.groups @ there).unsqueeze(1)  # [B, 1, G, C]
+        means = (self.groups @ squares) / counted.clamp_min(1)
+        views = len(self.groups) // 2
+        whole = means[:, :, :views]
+        recent = torch.where(counted[:, :, views:] > 0, means[:, :, views:], whole)
+        share = (counted[:, :, :views] / self.groups[:views].sum(dim=1)[:, None]).expand(whole.shape)
+        return ChannelErrors(*(one.flatten(1, 2) for one in ((2 * whole + recent) / 3, whole, share)))
 
     def calibrated(self, errors: ChannelErrors, profile: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The outputs of the graph: channels in error units, each counting by how much of it was there."""
-        unit = profile[:, 2]
-        channel = self.scored * errors.causal / unit
-        settled = self.scored * errors.settled / (unit * self.settled_unit)
+        unit = profile[:, 2:3]
         weight = errors.share * self.scored
-        total = _sum(weight).clamp_min(1e-6)
-        return _sum(channel * weight) / total, _sum(settled * weight) / total, channel
-
-    def expect(self, scaled: Tensor, observed: Tensor, noise: float = 0.0) -> tuple[Tensor, Tensor]:
-        """What normal windows would be in place of these: [B, T, C] in scales; and their embedding [B, K].
-
-        `noise` is the standard deviation of what is added to the autoencoder's input, while fitting only.
-        """
-        linear, coordinates = self.skip(scaled, observed)
-        rest = torch.where(observed, scaled - linear, 0.0)
-        if noise:
-            rest = rest + noise * torch.randn_like(rest)
-        code = self.autoencoder.encode(rest, observed)
-        return linear + self.autoencoder.decode(code), torch.cat([coordinates, code], dim=1)
+        causal = self.scored * errors.causal / (unit * self.unit)
+        settled = self.scored * errors.settled / (unit * self.settled_unit)
+        return _over_channels(causal, weight), _over_channels(settled, weight), _joined(causal, errors.share > 0)
 
 
 class FullGraph(nn.Module):
@@ -85,25 +92,15 @@ class FullGraph(nn.Module):
         self.served = graph
 
     def forward(self, windows: Tensor, profile: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """The embedding is the coordinates of a window in the skip, then its code."""
+        """The reconstruction is the last part's; the embedding holds the codes of all."""
         windows = torch.cat([windows, torch.zeros(1, *windows.shape[1:])])
         profile = torch.cat([profile, torch.ones(1, *profile.shape[1:])])
-        scaled, observed = scale(windows, profile)
-        expected, embedding = self.served.expect(scaled, observed)
-        error, settled, channel = self.served.calibrated(mean_squares(expected - scaled, observed), profile)
-        reconstruction = expected * profile[:, 1:2] + profile[:, 0:1]
-        return error[:-1], settled[:-1], channel[:-1], reconstruction[:-1], embedding[:-1]
-
-
-def mean_squares(difference: Tensor, observed: Tensor) -> ChannelErrors:
-    """Errors of each channel from what is off in each cell [B, T, C]; silent cells take no part."""
-    seen = observed.float()
-    squares = difference.square() * seen
-    whole = squares.sum(dim=1) / seen.sum(dim=1).clamp_min(1)
-    half = seen.shape[1] // 2
-    newest = seen[:, -half:].sum(dim=1)
-    recent = torch.where(newest > 0, squares[:, -half:].sum(dim=1) / newest.clamp_min(1), whole)
-    return ChannelErrors((2 * whole + recent) / 3, whole, seen.mean(dim=1))
+        rows, seen = look(*scale(windows, profile))
+        expected, codes = zip(*(part(rows, seen) for part in self.served.parts), strict=True)
+        error, settled, channel = self.served.calibrated(self.served.off(expected, rows, seen), profile)
+        shown = show(expected[-1], self.served.length).expand(windows.shape)
+        reconstruction = shown * profile[:, 1:2] + profile[:, 0:1]
+        return error[:-1], settled[:-1], channel[:-1], reconstruction[:-1], torch.cat(codes, dim=1)[:-1]
 
 
 def scale(windows: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,10 +110,42 @@ def scale(windows: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(observed, scaled, 0.0), observed
 
 
+def _groups(length: int) -> Tensor:
+    """Which rows are averaged: [G, R] of those of each view, then of the newest half of each."""
+    groups = torch.zeros(2 * len(places(length)), places(length)[-1].stop)
+    for view, place in enumerate(places(length)):
+        groups[view, place] = 1
+        groups[len(groups) // 2 + view, (place.start + place.stop + 1) // 2 : place.stop] = 1
+    return groups
+
+
+def _over_channels(errors: Tensor, weight: Tensor) -> Tensor:
+    """One error [B] of the errors of channels in each aspect [B, A, C], which count by `weight`.
+
+    In an aspect, the square of the mean root: one channel that is far off must not drown what the others say. But it
+    must not be outvoted either, however many they are: the mean counts where it is LOUD times as large.
+    """
+    total = _sum(weight).clamp_min(1e-6)
+    root = _sum(weight * errors.sqrt()) / total
+    loudest = _sum(weight * errors) / total / LOUD
+    return _joined(torch.maximum(root.square(), loudest), _sum(weight) > 0)
+
+
+def _joined(errors: Tensor, there: Tensor) -> Tensor:
+    """One error of those of the aspects [B, A, ...] that are there: the geometric mean of 1 + error, less 1.
+
+    In float64, for of small errors little is left when 1 is taken away again.
+    """
+    counts = there.double()
+    total = _sum((errors.double().log1p() * counts).movedim(1, -1))
+    logs = total / _sum(counts.movedim(1, -1)).clamp_min(1)
+    return logs.expm1().float()
+
+
 def _sum(rows: Tensor) -> Tensor:
-    """The sum of each row: [B] of [B, C]. Rows are padded so that each starts aligned in memory.
+    """The sum over the last dimension. Rows are padded so that each starts aligned in memory.
 
     The runtime sums an unaligned row in another order, so that an error would depend on the place of its window in a
     batch, in the last bit; and a replay cuts batches elsewhere.
     """
-    return functional.pad(rows, (0, -rows.shape[1] % ALIGNED)).sum(dim=1)
+    return functional.pad(rows, (0, -rows.shape[-1] % ALIGNED)).sum(dim=-1)

@@ -1,7 +1,7 @@
 """Job: stored readings -> an artifact.
 
 series -> split by time (fit | calibrate | judge) -> profiles -> fit -> export -> thresholds through the exported
-graph on calibrate -> parity -> golden windows -> judged by the code that serves -> report
+graph on calibrate -> judged by the code that serves -> parity, golden windows -> baselines beside it -> gate -> report
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 import msgspec
 import pandas as pd
 
-from streamae.config import Config
+from streamae.config import LINEAR, Config
 from streamae.detection.artifact import Artifact, Manifest
 from streamae.training import files, report
 from streamae.training.building import build
@@ -20,9 +20,8 @@ from streamae.training.files import Table
 from streamae.training.fitting import Progress
 from streamae.training.history import Gathered, gather
 from streamae.training.material import prepare
+from streamae.training.rivals import Rival, rivals
 from streamae.training.series import LeftOut
-
-BASELINE = "pca"  # what every other autoencoder is judged beside
 
 
 def train(
@@ -44,14 +43,20 @@ def train(
     material = prepare(config, gathered.table, (*gathered.left_out, *left_out), parent)
     material = replace(material, notes=(*gathered.notes, *material.notes))
     built = build(material, training, progress)
-    plain = msgspec.structs.replace(training, autoencoder=BASELINE)
-    baseline = build(material, plain) if training.autoencoder != BASELINE else None
-    manifest = msgspec.structs.replace(
-        built.artifact.manifest,
-        parent=parent.version if parent else None,
-        report=report.facts(material, built, baseline),
-    )
+    beside = rivals(material, built)
+    facts = report.facts(material, built, beside)
+    if training.gate == "serve_baseline" and not worth(training.autoencoder, beside):
+        built = build(material, msgspec.structs.replace(training, autoencoder=LINEAR))
+        facts["served"] = LINEAR
+    version = parent.version if parent else None
+    manifest = msgspec.structs.replace(built.artifact.manifest, parent=version, report=facts)
     return replace(built.artifact, manifest=manifest)
+
+
+def worth(autoencoder: str, beside: Sequence[Rival]) -> bool:
+    """Whether an autoencoder is to serve: it is the linear baseline itself, or clearly better than that."""
+    duels = [one.duel for one in beside if one.name == LINEAR and one.duel]
+    return autoencoder == LINEAR or any(duel.better for duel in duels)
 
 
 def _gathered(config: Config, readings: pd.DataFrame | Table | Gathered | None) -> Gathered:

@@ -2,7 +2,7 @@
 
 Centre and scale come from the fit span by floored scaling: a channel that hardly moves must not have every tremor
 blown up, and one that is constant gets a scale at which a real change is large. The error unit is what a large
-normal error is. N ticks, S series, C channels, M windows.
+normal error is. N ticks, S series, C channels, M windows, A aspects.
 """
 
 from __future__ import annotations
@@ -91,34 +91,36 @@ def _row(one: Moments, fleet: Moments, reference: Doubles) -> Doubles:
 
 
 def with_error_units(graph: Graph, pool: Pool, known: Profiles) -> Profiles:
-    """The profiles with error units from the fit span; sets the graph's units of the settled error.
+    """The profiles with error units from the fit span; sets the graph's own units, those of the fleet's aspects.
 
     A unit is half the mean and half the 0.99 quantile of a channel's error, at least a tenth of the mean unit, and at
-    least SMALLEST_UNIT.
+    least SMALLEST_UNIT. A series' unit in its profile says how much larger its errors are than the fleet's: the
+    geometric mean over aspects.
     """
     table = known.table.copy()  # [S + 1, 3, C]
-    settled = np.ones(table.shape[2])
+    scored = graph.scored.numpy() > 0
     most = int(np.clip(ENOUGH // max(len(known.series), 1), FEWEST, MOST))
     by_row = np.argsort(pool.row, kind="stable")
     begins = np.searchsorted(pool.row[by_row], np.arange(len(table) + 1))
+    fleet = np.ones(graph.unit.shape)
     for row in range(len(table)):
         which = by_row[begins[row] : begins[row + 1]] if row else np.arange(len(pool))
         which = which[np.linspace(0, len(which) - 1, min(most, len(which))).astype(np.int64)]
         if not len(which):  # a series of which no window was observed well enough
-            table[row, 2] = table[0, 2]
             continue
-        errors = _errors(graph, pool.windows(which), table[row])  # [2, M, C]
-        scored = graph.scored.numpy() > 0
-        causal, whole = (_units(one, scored, table[0, 2]) for one in errors)
-        table[row, 2] = causal
-        if row == 0:
-            settled = whole / causal
-    graph.settled_unit.copy_(torch.from_numpy(settled).float())
+        causal, settled = _errors(graph, pool.windows(which), table[row])  # [M, A, C] each
+        units = _units(causal, scored, fleet)
+        if row:
+            table[row, 2] = np.exp(np.log(units / fleet).mean(axis=0))
+        else:
+            fleet = units
+            graph.unit.copy_(torch.from_numpy(units))
+            graph.settled_unit.copy_(torch.from_numpy(_units(settled, scored, np.ones(units.shape))))
     return Profiles(known.series, table)
 
 
-def _errors(graph: Graph, windows: NDArray[np.float32], profile: NDArray[np.float32]) -> Doubles:
-    """Causal and settled errors [2, M, C]; NaN where a channel was silent."""
+def _errors(graph: Graph, windows: NDArray[np.float32], profile: NDArray[np.float32]) -> tuple[Doubles, Doubles]:
+    """Causal and settled errors [M, A, C]; NaN where a channel was silent."""
     parts = []
     with torch.no_grad():
         for at in range(0, len(windows), SLICE):
@@ -126,13 +128,16 @@ def _errors(graph: Graph, windows: NDArray[np.float32], profile: NDArray[np.floa
             errors = graph.channel_errors(some, torch.from_numpy(profile).expand(len(some), -1, -1))
             seen = errors.share > 0
             parts.append(torch.stack([torch.where(seen, one, torch.nan) for one in errors[:2]]))
-    return torch.cat(parts, dim=1).double().numpy()
+    causal, settled = torch.cat(parts, dim=1).double().numpy()
+    return causal, settled
 
 
-def _units(errors: Doubles, scored: NDArray[np.bool_], otherwise: NDArray[np.float32]) -> Doubles:
-    """Error units [C] of errors [M, C]; channels that were silent have another's."""
+def _units(errors: Doubles, scored: NDArray[np.bool_], otherwise: Doubles) -> Doubles:
+    """Error units [A, C] of errors [M, A, C]; channels that were silent have another's."""
     silent = np.isnan(errors).all(axis=0)
     errors = np.where(silent, 0.0, errors)
     units = 0.5 * np.nanquantile(errors, 0.99, axis=0) + 0.5 * np.nanmean(errors, axis=0)
-    units = np.maximum(units, FLOOR * units[scored & ~silent].mean() if (scored & ~silent).any() else 0.0)
-    return np.maximum(np.where(silent, otherwise, units), SMALLEST_UNIT)
+    counts = scored & ~silent
+    typical = np.where(counts, units, 0.0).sum(axis=1) / counts.sum(axis=1).clip(1)  # [A]
+    units = np.maximum(units, FLOOR * typical[:, None])
+    return np.where(silent, otherwise, np.maximum(units, SMALLEST_UNIT))

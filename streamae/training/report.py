@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
 
+from streamae.config import LINEAR
 from streamae.detection.artifact import Span
 from streamae.training import evaluation
 from streamae.training.building import Built, budget
 from streamae.training.calibration import promise
 from streamae.training.material import Material
+from streamae.training.rivals import Rival
 from streamae.training.series import ticks, within
+from streamae.training.views import views
 
 EVER = 2**62
 WORST = 5  # series that are named
-WORTH = 0.1  # of the baseline's loss that an autoencoder has to save to be called worth it
-ROUGHLY = 0.005  # of it: what is no difference
 
 Facts = dict[str, Any]
 
 
-def facts(material: Material, built: Built, baseline: Built | None) -> Facts:
-    """Everything that is known about a job, as JSON can hold it. `baseline` is the linear skip alone."""
-    training, fitted = material.config.training, built.fitted
+def facts(material: Material, built: Built, rivals: Sequence[Rival]) -> Facts:
+    """Everything that is known about a job, as JSON can hold it. `rivals` are the baselines beside it."""
+    training, fitted, rehearsed = material.config.training, built.fitted, built.rehearsed
     found: Facts = {
         "autoencoder": training.autoencoder,
         "seed": training.seed,
         "parameters": sum(weights.numel() for weights in fitted.graph.parameters()),
-        "components": len(fitted.graph.skip.components),
+        "parts": [type(part).__name__ for part in fitted.graph.parts],
+        "views": [view._asdict() for view in views(material.window.length)],
         "series": len({part.series for part in material.everything}),
         "profiles": len(material.fit.profiles.series),
         "ticks": sum(len(part.grid) for part in material.everything),
@@ -38,24 +42,29 @@ def facts(material: Material, built: Built, baseline: Built | None) -> Facts:
         "best_step": fitted.best_step,
         "loss": training.loss,
         "held_out_loss": [[step, round(loss, 6)] for step, loss in fitted.losses],
-        "blocks": built.calibrated.blocks,
+        "blocks": rehearsed.calibrated.blocks,
         "threshold_rule": training.threshold_rule,
-        "own_thresholds": len(built.calibrated.series),
-        "promise": promise(built.calibrated, budget(material, training)),
-        "judge": evaluation.facts(built.judged) if built.judged else None,
+        "own_thresholds": len(rehearsed.calibrated.series),
+        "promise": promise(rehearsed.calibrated, budget(material, training)),
+        "judge": evaluation.facts(rehearsed.judged) if rehearsed.judged else None,
         "seconds": built.seconds,
         "refit": training.refit,
         "notes": list(material.notes),
+        "baselines": {one.name: _rival(one) for one in rivals},
     }
-    if baseline:
-        found["baseline"] = {
-            "autoencoder": baseline.artifact.manifest.autoencoder,
-            "held_out_loss": round(baseline.fitted.losses[0][1], 6),
-            "judge": evaluation.facts(baseline.judged) if baseline.judged else None,
-            "seconds": baseline.seconds,
-        }
+    if rivals:
         found["verdict"] = verdict(found)
     return found
+
+
+def _rival(rival: Rival) -> Facts:
+    duel, judged = rival.duel, rival.rehearsed.judged
+    return {
+        "held_out_loss": round(rival.fitted.losses[0][1], 6),
+        "judge": evaluation.facts(judged) if judged else None,
+        "seconds": rival.seconds,
+        "duel": None if duel is None else {**asdict(duel), "better": duel.better, "worse": duel.worse},
+    }
 
 
 def left_out(material: Material) -> Facts:
@@ -74,20 +83,21 @@ def left_out(material: Material) -> Facts:
 
 
 def verdict(found: Facts) -> str:
-    """Whether the autoencoder is worth it beside its baseline."""
-    best, plain = min(loss for _, loss in found["held_out_loss"]), found["baseline"]["held_out_loss"]
-    saved = 1 - best / plain if plain > 0 else 0.0
-    name, other = found["autoencoder"], found["baseline"]["autoencoder"]
-    if saved >= WORTH:
-        return f"{name} rebuilds held-out readings {saved:.0%} better than {other}"
-    if not found["parameters"]:  # a baseline itself
-        better = f"{saved:.0%} better than" if saved > 0 else f"{-saved:.0%} worse than"
-        than = better if abs(saved) >= ROUGHLY else "as well as"
-        return f"{name} rebuilds held-out readings {than} {other}"
-    return (
-        f"{name} is not worth it here: it rebuilds held-out readings {saved:.1%} better than {other}, "
-        f'which is smaller and faster; train with autoencoder = "{other}"'
-    )
+    """Whether the autoencoder is worth it beside its baselines, on the same injected anomalies."""
+    name = found["autoencoder"]
+    duels = {other: facts["duel"] for other, facts in found["baselines"].items() if facts["duel"]}
+    if not duels:
+        return f"too few windows to inject anomalies into, so {name} was not held against its baselines"
+    own = next(iter(duels.values()))
+    said = f"of {own['injected']} injected anomalies {name} finds {own['found']}; "
+    said += ", ".join(f"{other} {duel['baseline_found']}{_against(duel)}" for other, duel in duels.items())
+    if found["parameters"] and LINEAR in duels and not duels[LINEAR]["better"]:
+        said += f'. {name} is not worth it here: train with autoencoder = "{LINEAR}", which is smaller and faster'
+    return said
+
+
+def _against(duel: Facts) -> str:
+    return " (clearly fewer)" if duel["better"] else " (clearly more)" if duel["worse"] else ""
 
 
 def render(found: Facts) -> Table:
@@ -106,23 +116,30 @@ def _lines(found: Facts) -> list[tuple[str, str]]:
             f"{found['ticks']:,} ticks of {found['series']} series, {found['windows']:,} windows to draw from",
         ),
         ("left out", _left_out(found.get("left_out"))),
-        ("autoencoder", f"{found['parameters']:,} weights on {found['components']} linear components"),
+        ("autoencoder", _parts(found)),
         (
             "held-out loss",
-            f"{first:g} at the start (linear only), {best:g} at step {found['best_step']} of {found['steps']}"
+            f"{first:g} at the start, {best:g} at step {found['best_step']} of {found['steps']}"
             if found["parameters"]
             else f"{best:g}",
         ),
         ("thresholds", f"{found['own_thresholds']} series have their own; {found['promise']}"),
         ("judge", _judged(found["judge"])),
     ]
-    if "baseline" in found:
-        lines.append((f"baseline {found['baseline']['autoencoder']}", _judged(found["baseline"]["judge"])))
+    lines += [(f"baseline {name}", _judged(facts["judge"])) for name, facts in found["baselines"].items()]
+    if found["baselines"]:
         lines.append(("verdict", found["verdict"]))
+    if "served" in found:
+        lines.append(("serves", f"{found['served']} in its place, as $.training.gate says"))
     if found["refit"]:
         lines.append(("refit", "fitted again on all spans; thresholds and judge figures are those of the fit before"))
     lines += [("note", note) for note in found["notes"]]
     return [*lines, ("seconds", ", ".join(f"{step} {took:g}" for step, took in found["seconds"].items()))]
+
+
+def _parts(found: Facts) -> str:
+    seen = ", ".join(f"{view['ticks']} ticks by {view['to_row']}" for view in found["views"])
+    return f"{' and '.join(found['parts'])}, {found['parameters']:,} weights, sees {seen}"
 
 
 def _left_out(figures: Facts | None) -> str:
@@ -140,4 +157,6 @@ def _judged(figures: Facts | None) -> str:
         f"{figures['alerts']} alerts in {figures['weeks']:g} weeks of {figures['series']} series, "
         f"{figures['false_per_week']:g} false per series and week"
     )
+    if "allowed" in figures:
+        text += f": {figures['false']} false seen, where the budget allows {figures['allowed']:g}"
     return f"{text}; {figures['found']} of {figures['events']} events found" if "events" in figures else text

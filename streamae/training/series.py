@@ -26,8 +26,10 @@ from streamae.detection.artifact import Span, WindowSpec
 from streamae.detection.windows import phase
 from streamae.errors import DataError
 from streamae.training.files import Table
+from streamae.training.views import MOST_ROWS
 
-SHORTEST = 2  # windows, end to end, that a span has to have room for
+SMOOTHED = 20  # ticks over which the settled error is averaged; less for windows shorter than MOST_ROWS
+LENGTHS = (128, 64, 32, 16)  # of windows, of which short readings get a shorter one
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
@@ -74,7 +76,7 @@ def spans(table: Table, shares: Spans, window: WindowSpec) -> dict[str, Span]:
     total = last + 1 - first
     fit_end = first + round(total * shares.fit)
     calibrate_end = first + round(total * (shares.fit + shares.calibrate))
-    shortest = SHORTEST * window.length
+    shortest = shortest_span(window)
     if min(calibrate_end - fit_end, last + 1 - calibrate_end) < shortest:
         calibrate_end = last + 1
     if min(fit_end - first, calibrate_end - fit_end) < shortest:
@@ -90,6 +92,31 @@ def spans(table: Table, shares: Spans, window: WindowSpec) -> dict[str, Span]:
         for name, (start, end) in ends.items()
         if end > start
     }
+
+
+def smoothed_ticks(length: int) -> int:
+    """Over how many ticks the settled error of windows is averaged."""
+    return round(SMOOTHED * min(length, MOST_ROWS) / MOST_ROWS)
+
+
+def shortest_span(window: WindowSpec) -> int:
+    """Ticks that a span has to have room for: a window, wherever the grid begins, and those averaged with it."""
+    return window.length + max(smoothed_ticks(window.length), window.stride) + window.stride
+
+
+def usual(table: Table, cadence_ms: int) -> tuple[int, Spans]:
+    """Length of windows and spans for readings of which nothing else is said.
+
+    The longest usual window that has room in fit and in calibrate. Few readings are halved between the two, for a judge
+    span would tell nothing and a window that is too short for what the process does misses most.
+    """
+    total = int(table.time.max() - table.time.min()) // cadence_ms + 1
+    needed = {length: shortest_span(WindowSpec(length=length, stride=4, cadence_ms=1)) for length in LENGTHS}
+    shares = Spans()
+    if total * min(shares.fit, shares.calibrate) < needed[LENGTHS[0]]:
+        shares = Spans(fit=0.5, calibrate=0.5)
+    room = int(total * min(shares.fit, shares.calibrate))
+    return next((length for length in LENGTHS if needed[length] <= room), LENGTHS[-1]), shares
 
 
 def stretches(table: Table, origin: Sequence[float], window: WindowSpec) -> list[Stretch]:

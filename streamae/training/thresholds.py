@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 FITTED = 40  # blocks that Gumbel's law is fitted to, where there are as many
 PEAKS = 0.25  # of the blocks: those that the law of peaks is fitted to
+USUAL_TAIL, USUAL_PEAKS = 0.5, 10  # mean by which the log of a peak exceeds the quantile; the peaks that it counts for
 FURTHEST = 5.0  # times the largest error that was seen: a law reaches no further
 SMALLEST = 1e-2  # error units; smaller errors are taken for this, so that exact models do not alert on nothing
 EULER = 0.5772156649015329
 
 Doubles = NDArray[np.float64]
 Rule = Literal["gumbel", "pot", "conformal", "quantile"]
+COUNTING: tuple[Rule, ...] = ("conformal", "quantile")  # they go no further than what was seen
 
 
 def threshold(maxima: Doubles, share: float, rule: Rule = "gumbel") -> float:
@@ -51,21 +53,20 @@ def conformal(log: Doubles, share: float) -> float:
 
 
 def pot(log: Doubles, share: float) -> float:
-    """Peaks over a high quantile follow a generalised Pareto law, whose tail is followed as far as is asked.
+    """Peaks over a high quantile: beyond it, logs of errors fall off exponentially, as far as is asked.
 
-    The threshold is equation 1 of Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory", 2017;
-    shape and scale come from L-moments (Hosking, "L-Moments", 1990, table 2). Of logs, an exponential tail is heavy
-    already, so that the shape is held between that and a uniform one.
+    Hill's estimate of the tail ("A Simple General Approach to Inference About the Tail of a Distribution", 1975),
+    followed to a quantile as Weissman does ("Estimation of Parameters and Large Quantiles Based on the k Largest
+    Observations", 1978); the same as equation 1 of Siffer et al., "Anomaly Detection in Streams with Extreme Value
+    Theory", 2017, with shape 0 on logs. The estimate is drawn towards a usual tail, as if that had been seen in some
+    peaks more: few peaks say little about it.
     """
-    start = np.quantile(log, 1 - PEAKS)
-    excess = log[log > start] - start
-    beyond = len(log) * share / max(len(excess), 1)
-    if beyond >= 1 or not len(excess):
+    peaks = int(np.ceil(len(log) * PEAKS))
+    if peaks <= len(log) * share:
         return quantile(log, share)
-    mean, spread = lmoments(excess)
-    shape = float(np.clip(2 - mean / spread if spread > 0 else 0.0, -1, 0))
-    reach = -np.log(beyond) if shape == 0 else (beyond**-shape - 1) / shape
-    return float(start + mean * (1 - shape) * reach)
+    beyond = np.sort(log)[-peaks:]
+    tail = ((beyond - beyond[0]).sum() + USUAL_PEAKS * USUAL_TAIL) / (peaks + USUAL_PEAKS)
+    return float(beyond[0] + tail * np.log(peaks / (len(log) * share)))
 
 
 def gumbel(log: Doubles, share: float) -> float:

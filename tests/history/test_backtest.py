@@ -98,7 +98,7 @@ def test_alerts_are_those_that_a_job_is_judged_by(monkeypatch: pytest.MonkeyPatc
     rules = usual_rules(artifact.manifest)
     monkeypatch.setattr(evaluation, "BATCH", 100)
     past = look_back(Scorer(artifact), Stored.of(table, artifact.manifest), rules)
-    judged = evaluation.alerted(artifact, stretches(table, [0.0, 0.0], artifact.manifest.window), rules)
+    judged = evaluation.alerted(Scorer(artifact), stretches(table, [0.0, 0.0], artifact.manifest.window), rules)
     told = past.episodes(own(artifact.manifest).thresholds)
     assert sorted((one.alert.series, one.alert.start, one.alert.end, one.known) for one in told) == sorted(judged)
     assert len(judged) == 3

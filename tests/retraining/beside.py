@@ -29,7 +29,7 @@ HOT_FROM, HOT_TICKS = 20, 12  # of a round, in which one pump is hot
 FAR = 9.0  # that many standard deviations
 SETTINGS: dict[str, dict[str, Any]] = {
     "windows": {"length": 8, "stride": 4, "max_lag_s": 30.0},
-    "training": {"topic_days": 0.5, "autoencoder": "pca", "skip_rank": 4, "budget_per_week": 500.0},
+    "training": {"topic_days": 0.5, "autoencoder": "pca", "baselines": [], "rank": 4, "budget_per_week": 500.0},
     "serving": {"commit_interval_ms": 50, "refresh_s": 0.2},
 }
 

@@ -84,7 +84,7 @@ class Plant:
             "topics": {"store": "embedded://plant.db", "readings": "plant.readings"},
             "readings": {"channels": CHANNELS},
             "windows": {"cadence_s": 1.0, "length": 4, "stride": 2},
-            "training": {"files": ["history.parquet"], "autoencoder": "pca"},
+            "training": {"files": ["history.parquet"], "autoencoder": "pca", "baselines": []},
         }
         self.path.write_text(toml({**sections, **self.changes}).replace("'", '"'))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamae.config import Config
@@ -177,6 +177,7 @@ def test_whoever_does_better_still_is_promoted_too(champion: Showing, challenger
     assert decide(evidence(challenger, challenger)).promote
 
 
+@settings(deadline=None)
 @given(st.integers(1, 400), st.integers(0, 10_000), st.integers(1, 60))
 def test_anomalies_are_apart_within_the_span_and_the_same_every_time(start_s: int, skip_s: int, window_s: int) -> None:
     table = files.table(quick.frame(), list(CHANNELS))

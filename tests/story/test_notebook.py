@@ -68,7 +68,7 @@ def test_the_story_of_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             names["service"].wait()
 
     scores, hot = names["scores"], names["hot"]
-    assert scores["score"][hot].max() > 3
+    assert scores["score"][hot].max() > 1.2
     assert (scores["score"][~hot] > 1).mean() < 0.02
     means = scores.loc[hot].filter(like="error_").mean()
     assert means.idxmax() == "error_temperature"

@@ -32,8 +32,9 @@ stride = 4
 [training]
 hidden = [12]
 code = 4
-skip_rank = 4
-steps = 24
+rank = 4
+steps = 200
+learning_rate = 0.01
 budget_per_week = 500.0
 autoencoder = "NAME"
 """

@@ -15,15 +15,15 @@ class Dense(Autoencoder):
     def __init__(self, shape: Shape, training: Training) -> None:
         super().__init__()
         self.shape = shape
-        cells = shape.length * shape.channels
+        cells = shape.rows * shape.channels
         self.shrink, self.grow = nn.Linear(cells, training.code), nn.Linear(training.code, cells)
         nn.init.zeros_(self.grow.weight)
         nn.init.zeros_(self.grow.bias)
 
-    def encode(self, residual: Tensor, observed: Tensor) -> Tensor:
-        code: Tensor = torch.tanh(self.shrink(residual.flatten(1)))
+    def encode(self, rows: Tensor, seen: Tensor) -> Tensor:
+        code: Tensor = torch.tanh(self.shrink(rows.flatten(1)))
         return code
 
     def decode(self, code: Tensor) -> Tensor:
-        windows: Tensor = self.grow(code).reshape(-1, *self.shape)
-        return windows
+        rows: Tensor = self.grow(code).reshape(-1, *self.shape)
+        return rows

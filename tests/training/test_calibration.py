@@ -19,7 +19,7 @@ from streamae.training.calibration import (
     settled_smoothing,
     smoothed,
 )
-from streamae.training.thresholds import threshold
+from streamae.training.thresholds import COUNTING, Rule, threshold
 
 WINDOW = WindowSpec(length=32, stride=4, cadence_ms=60_000)
 WINDOWS_PER_WEEK = WEEK_MS // (WINDOW.stride * WINDOW.cadence_ms)
@@ -96,7 +96,10 @@ def test_lasting_and_smoothed_look_at_neighbours() -> None:
     assert lasting(values, 9).tolist() == smoothed(values, 9).tolist() == []
 
 
-@pytest.mark.parametrize(("length", "stride", "windows"), [(32, 1, 20), (32, 4, 5), (32, 32, 1), (64, 16, 2)])
+@pytest.mark.parametrize(
+    ("length", "stride", "windows"),
+    [(32, 1, 20), (32, 4, 5), (32, 32, 1), (16, 4, 2), (64, 8, 2), (64, 16, 1), (128, 1, 20), (128, 4, 5)],
+)
 def test_the_settled_score_is_averaged_over_as_much_time_at_any_stride(length: int, stride: int, windows: int) -> None:
     assert settled_smoothing(WindowSpec(length=length, stride=stride, cadence_ms=1)) == windows
 
@@ -105,4 +108,16 @@ def test_what_is_promised_depends_on_how_much_was_seen() -> None:
     budget = Budget(1.0, WINDOW, 2)
     much = Calibrated(calibrate([errors(1, 1)], budget).fleet, {}, int(10 * budget.blocks_per_week))
     assert "enough to measure" in promise(much, budget)
-    assert "extrapolated" in promise(calibrate([errors(0.5, 1)], budget), budget)
+    little = calibrate([errors(0.5, 1)], budget)
+    assert "extrapolated and may be off" in promise(little, budget)
+    assert promise(little, budget).endswith("only rates above about 6.1 could be measured")
+
+
+@pytest.mark.parametrize("rule", COUNTING)
+def test_rules_that_count_promise_no_less_than_one_in_what_was_seen(rule: Rule) -> None:
+    known = calibrate([errors(0.5, 1)], Budget(1.0, WINDOW, 2, rule))
+    assert f"{rule} goes no further than what was seen, so expect 2 or more" in promise(
+        known, Budget(1.0, WINDOW, 2, rule)
+    )
+    between = Budget(4.0, WINDOW, 2, rule)  # two would be expected: counted, if roughly
+    assert "may be off by several times" in promise(calibrate([errors(0.5, 1)], between), between)

@@ -7,9 +7,11 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pandas as pd
+import pytest
 
 from streamae.detection.artifact import Artifact
 from streamae.detection.detector import Rules
+from streamae.detection.scoring import Scorer
 from streamae.training import evaluation, files
 from streamae.training.evaluation import alerted, columns, judge
 from streamae.training.matching import Event
@@ -37,12 +39,13 @@ def broken(frame: pd.DataFrame, first: int, last: int) -> pd.DataFrame:
 def test_a_fault_is_found_in_time_and_named(artifact: Artifact) -> None:
     frame = broken(fleet_frame(), 3700, 3760)
     fault = Event("m1", *(int(frame["time"][at]) for at in (3700, 3760)))
-    found = [one for one in alerted(artifact, parts_of(artifact, frame), rules()) if one.known >= fault.start]
-    judged = judge(artifact, parts_of(artifact, frame), rules(), [fault])
+    found = [one for one in alerted(Scorer(artifact), parts_of(artifact, frame), rules()) if one.known >= fault.start]
+    judged = judge(Scorer(artifact), parts_of(artifact, frame), rules(), [fault])
     assert judged.match.found == 1
     assert judged.match.events[0].delay is not None
     assert 0 < judged.match.events[0].delay <= 20_000  # 16 ticks of a window, and one stride
     assert judged.series == 2
+    assert judged.allowed == pytest.approx(500 * 2 * judged.weeks)
     assert found
     figures = evaluation.facts(judged)
     assert (figures["events"], figures["found"]) == (1, 1)
@@ -50,9 +53,9 @@ def test_a_fault_is_found_in_time_and_named(artifact: Artifact) -> None:
 
 def test_only_the_judge_span_is_judged(artifact: Artifact) -> None:
     frame = broken(fleet_frame(), 1000, 1060)
-    judged = judge(artifact, parts_of(artifact, frame), rules())
-    assert judged.alerts == judge(artifact, parts_of(artifact, fleet_frame()), rules()).alerts
-    assert evaluation.facts(judged).keys() == {"series", "weeks", "alerts", "false_per_week"}
+    judged = judge(Scorer(artifact), parts_of(artifact, frame), rules())
+    assert judged.alerts == judge(Scorer(artifact), parts_of(artifact, fleet_frame()), rules()).alerts
+    assert evaluation.facts(judged).keys() == {"series", "weeks", "alerts", "false", "allowed", "false_per_week"}
 
 
 def test_a_lower_threshold_gives_more_alerts(artifact: Artifact) -> None:
@@ -62,7 +65,7 @@ def test_a_lower_threshold_gives_more_alerts(artifact: Artifact) -> None:
         replace(artifact, manifest=msgspec.structs.replace(artifact.manifest, threshold=limit, thresholds={}))
         for limit in limits
     )
-    assert judge(low, parts, rules()).alerts > 0 == judge(high, parts, rules()).alerts
+    assert judge(Scorer(low), parts, rules()).alerts > 0 == judge(Scorer(high), parts, rules()).alerts
 
 
 def test_stored_readings_come_in_the_order_of_event_time() -> None:

@@ -9,16 +9,24 @@ import torch
 
 from streamae.config import Training
 from streamae.detection.artifact import Profiles, WindowSpec
+from streamae.training.autoencoders import FURTHEST
+from streamae.training.autoencoders.linear import Linear
+from streamae.training.autoencoders.lstm import Lstm
 from streamae.training.fitting import Fitted, FitWindows, fit
 from streamae.training.material import Material
 from streamae.training.series import Pool, Stretch
+from streamae.training.views import places
 from tests.training.conftest import configured
 
-SMALL = Training(hidden=(16,), code=4, skip_rank=4, steps=30, autoencoder="lstm")
+SMALL = Training(hidden=(16,), code=4, rank=4, steps=30, autoencoder="lstm")
 
 
 def weights(fitted: Fitted) -> bytes:
     return b"".join(one.numpy().tobytes() for one in fitted.graph.state_dict().values())
+
+
+def network(fitted: Fitted) -> bytes:
+    return b"".join(one.numpy().tobytes() for one in fitted.graph.parts[-1].state_dict().values())
 
 
 def circles(ticks: int = 3000, seed: int = 0) -> Stretch:
@@ -51,13 +59,52 @@ def test_fitting_leaves_the_random_state_of_others_alone(material: Material) -> 
 
 @pytest.mark.parametrize("name", ["lstm", "transformer"])
 def test_what_is_not_linear_is_rebuilt_better_than_pca_can(name: str) -> None:
-    training = Training(autoencoder=name, hidden=(32,), code=8, skip_rank=4, steps=250, learning_rate=1e-2, noise=0)
-    fitted = fit(windows_of(circles(), circles(seed=1)), torch.ones(3), training)
-    assert min(loss for _, loss in fitted.losses) < 0.8 * fitted.losses[0][1]
+    """By way of as many numbers."""
+    windows, small = windows_of(circles(), circles(seed=1)), Training(code=2, rank=2, hidden=(32,))
+    training = msgspec.structs.replace(small, autoencoder=name, steps=400, learning_rate=1e-2, noise=0, dropout=0)
+    fitted = fit(windows, torch.ones(3), training)
+    pca = fit(windows, torch.ones(3), msgspec.structs.replace(small, autoencoder="pca"))
+    assert min(loss for _, loss in fitted.losses) < 0.8 * pca.losses[0][1]
+
+
+def test_the_loss_is_the_last_parts_and_every_view_has_the_same_say() -> None:
+    """Before training a network expects zero, so that its loss is the mean of the squares of each view."""
+    windows = windows_of(circles(), circles(100, seed=1), length=100)
+    squares, _ = windows.rows(windows.held_out, windows.held_out.spread(1))
+    fitted = fit(windows, torch.ones(3), msgspec.structs.replace(SMALL, steps=1, noise=0))
+    wanted = np.mean([float(squares[:, place].square().mean()) for place in places(100)])
+    assert fitted.losses[0][1] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_network_does_not_chase_what_is_beyond_the_furthest() -> None:
+    far, further = circles(300), circles(300)
+    far.grid[150:160], further.grid[150:160] = 2 * FURTHEST, 100 * FURTHEST
+    one, other = (fit(windows_of(each, each), torch.ones(3), SMALL) for each in (far, further))
+    assert one.losses == other.losses
+    assert network(one) == network(other)
+
+
+def test_a_refit_goes_on_from_the_fitted_weights(material: Material) -> None:
+    first = fit(material.fit, material.scored, SMALL)
+    again = fit(material.fit, material.scored, msgspec.structs.replace(SMALL, steps=9), before=first.graph)
+    assert again.losses[0][1] == min(loss for _, loss in first.losses) < first.losses[0][1]
+    assert min(loss for _, loss in again.losses) <= again.losses[0][1]
+    same = fit(material.fit, material.scored, msgspec.structs.replace(SMALL, steps=9), before=first.graph)
+    assert weights(again) == weights(same) != weights(first)
+
+
+def test_a_refit_learns_the_linear_part_anew() -> None:
+    before, after = circles(400), circles(400, seed=1)
+    first = fit(windows_of(before, before), torch.ones(3), SMALL)
+    again = fit(windows_of(after, after), torch.ones(3), msgspec.structs.replace(SMALL, steps=1), before=first.graph)
+    anew = fit(windows_of(after, after), torch.ones(3), msgspec.structs.replace(SMALL, steps=1))
+    linear, wanted, old = (one.graph.parts[0].state_dict()["mean"] for one in (again, anew, first))
+    assert torch.equal(linear, wanted)
+    assert not torch.equal(linear, old)
 
 
 def test_the_kept_weights_are_the_best_on_the_held_out_tail(material: Material) -> None:
-    wild = Training(hidden=(8,), code=2, skip_rank=4, steps=40, learning_rate=0.5, patience=2)
+    wild = Training(hidden=(8,), code=2, rank=4, steps=40, learning_rate=0.5, patience=2)
     fitted = fit(material.fit, material.scored, wild)
     assert fitted.best_step == min(fitted.losses, key=lambda one: one[1])[0]
     assert fitted.steps < 40  # it did not go on for long
@@ -72,7 +119,7 @@ def test_progress_is_told(material: Material) -> None:
 
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
 def test_every_loss_copes_with_silence_and_knows_context(loss: str) -> None:
-    training = Training(hidden=(8,), code=2, skip_rank=2, steps=6, loss=loss, noise=0)  # type: ignore[arg-type]
+    training = Training(hidden=(8,), code=2, rank=2, steps=6, loss=loss, noise=0)  # type: ignore[arg-type]
     learn, held_out = circles(300), circles(100, seed=1)
     learn.grid[::7, 0] = np.nan
     fitted = fit(windows_of(learn, held_out), torch.ones(3), training)
@@ -88,9 +135,15 @@ def test_baselines_are_not_trained(material: Material, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["kmeans", "neighbours"])
-def test_a_baseline_learns_from_normal_windows_without_the_skip(material: Material, name: str) -> None:
-    mean = fit(material.fit, material.scored, msgspec.structs.replace(configured("pca").training, skip_rank=0))
+def test_a_baseline_learns_from_normal_windows_without_the_linear_part(material: Material, name: str) -> None:
+    mean = fit(material.fit, material.scored, msgspec.structs.replace(configured("pca").training, rank=0))
     fitted = fit(material.fit, material.scored, configured(name).training)
-    assert len(fitted.graph.skip.components) == len(mean.graph.skip.components) == 0
+    assert [type(part).__name__.lower() for part in fitted.graph.parts] == [name]
     assert fitted.losses[0][1] < 0.3 * mean.losses[0][1]
     assert weights(fitted) == weights(fit(material.fit, material.scored, configured(name).training))
+
+
+@pytest.mark.parametrize(("name", "parts"), [("lstm", [Linear, Lstm]), ("pca", [Linear])])
+def test_the_linear_part_comes_first(material: Material, name: str, parts: list[type]) -> None:
+    training = msgspec.structs.replace(configured(name).training, steps=1)
+    assert [type(part) for part in fit(material.fit, material.scored, training).graph.parts] == parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -39,38 +40,42 @@ def test_scores_of_normal_readings_keep_about_to_the_budget(artifact: Artifact) 
 def test_the_report_says_what_was_done_and_whether_it_was_worth_it(artifact: Artifact) -> None:
     found = artifact.manifest.report
     assert found["series"] == found["profiles"] == 2
-    assert set(found["seconds"]) == {"fit", "export", "calibrate", "judge"}
-    assert ("baseline" in found) == ("verdict" in found) == (found["autoencoder"] != "pca")
-    console = Console(width=100)
+    assert set(found["seconds"]) == {"fit", "export", "calibrate", "judge", "prove"}
+    assert set(found["baselines"]) == set(configured().training.baselines) - {found["autoencoder"]}
+    assert all(facts["judge"] and facts["duel"] for facts in found["baselines"].values())
+    console = Console(width=400)
     with console.capture() as said:
         console.print(report.render(found))
     assert f"Trained {found['autoencoder']}" in said.get()
-    assert "false per series and week" in said.get()
+    judged = found["judge"]
+    assert f"{judged['false']} false seen, where the budget allows {judged['allowed']:g}" in said.get()
+    assert f"{found['autoencoder']} finds" in said.get()
 
 
-@pytest.mark.parametrize(
-    ("saved", "says"), [(0.3, "30% better than pca"), (0.01, "not worth it here"), (0.0, "not worth it")]
-)
-def test_an_autoencoder_that_is_not_worth_it_is_told_so(saved: float, says: str) -> None:
-    facts = {
-        "autoencoder": "lstm",
-        "parameters": 7,
-        "held_out_loss": [[0, 1.0], [10, 1.0 - saved]],
-        "baseline": {"autoencoder": "pca", "held_out_loss": 1.0},
-    }
-    assert says in report.verdict(facts)
+def duel(found: int, beside: int, *, better: bool = False, worse: bool = False) -> dict[str, Any]:
+    return {"injected": 200, "found": found, "baseline_found": beside, "better": better, "worse": worse}
 
 
-@pytest.mark.parametrize(
-    ("loss", "says"),
-    [(0.5, "50% better than pca"), (0.95, "5% better than"), (2.5, "150% worse than"), (1.004, "as well as")],
-)
-def test_baselines_are_compared_plainly(loss: float, says: str) -> None:
+def said_of(autoencoder: str, parameters: int, **duels: dict[str, Any] | None) -> str:
+    baselines = {name: {"duel": one} for name, one in duels.items()}
+    return report.verdict({"autoencoder": autoencoder, "parameters": parameters, "baselines": baselines})
+
+
+def test_an_autoencoder_that_is_not_worth_it_is_told_so() -> None:
+    better = said_of("lstm", 7, pca=duel(150, 100, better=True), kmeans=duel(150, 60, better=True))
+    assert better == "of 200 injected anomalies lstm finds 150; pca 100 (clearly fewer), kmeans 60 (clearly fewer)"
+    for no_better in (duel(101, 100), duel(40, 100, worse=True)):
+        assert 'lstm is not worth it here: train with autoencoder = "pca"' in said_of("lstm", 7, pca=no_better)
+
+
+def test_baselines_are_compared_plainly() -> None:
     """Nobody is told to take one simple baseline in place of another."""
-    baseline = {"autoencoder": "pca", "held_out_loss": 1.0}
-    facts = {"autoencoder": "kmeans", "parameters": 0, "held_out_loss": [[0, loss]], "baseline": baseline}
-    assert says in report.verdict(facts)
-    assert "not worth it" not in report.verdict(facts)
+    said = said_of("kmeans", 0, pca=duel(60, 100, worse=True), neighbours=duel(60, 61))
+    assert said == "of 200 injected anomalies kmeans finds 60; pca 100 (clearly more), neighbours 61"
+
+
+def test_too_few_windows_for_anomalies_are_said_to_be() -> None:
+    assert "too few windows" in said_of("lstm", 7, pca=None)
 
 
 def test_the_same_seed_gives_the_same_model(frame: pd.DataFrame) -> None:
@@ -128,7 +133,7 @@ def test_context_channels_are_marked_and_have_no_error(frame: pd.DataFrame) -> N
 
 
 def test_readings_too_short_for_a_judge_span_say_so() -> None:
-    trained = job.train(configured("pca", "[training.spans]\nfit = 0.6\ncalibrate = 0.3\n"), fleet_frame(300))
+    trained = job.train(configured("pca", "[training.spans]\nfit = 0.6\ncalibrate = 0.3\n"), fleet_frame(180))
     assert set(trained.manifest.spans) == {"fit", "calibrate"}
     assert trained.manifest.report["judge"] is None
     assert any("no judge span" in note for note in trained.manifest.report["notes"])

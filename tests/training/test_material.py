@@ -8,6 +8,7 @@ import pytest
 
 from streamae.detection.artifact import Artifact
 from streamae.detection.detector import Rules
+from streamae.detection.scoring import Scorer
 from streamae.errors import DataError
 from streamae.training import files, job
 from streamae.training.evaluation import alerted
@@ -28,7 +29,7 @@ def touched(artifact: Artifact, frame: pd.DataFrame, first: int, last: int) -> b
     origins = [channel.origin for channel in artifact.manifest.channels]
     grid = stretches(files.table(frame, CHANNELS), origins, artifact.manifest.window)
     start, end = (int(frame["time"][row]) for row in (first, last))
-    return any(one.start < end and (one.end or end) > start for one in alerted(artifact, grid, rules))
+    return any(one.start < end and (one.end or end) > start for one in alerted(Scorer(artifact), grid, rules))
 
 
 def test_unordered_rows_that_are_there_twice_train_the_same() -> None:

@@ -7,12 +7,14 @@ import pandas as pd
 import pytest
 import torch
 
-from streamae.detection.artifact import Channel, Profiles
+from streamae.config import Training
+from streamae.detection.artifact import Channel, Profiles, WindowSpec
 from streamae.training import files
-from streamae.training.fitting import fit
+from streamae.training.fitting import FitWindows, fit
+from streamae.training.graph import Graph
 from streamae.training.material import Material, prepare
 from streamae.training.profiles import FLOOR, SMALLEST_UNIT, profiles, with_error_units
-from streamae.training.series import Stretch
+from streamae.training.series import Pool, Stretch
 from tests.training.conftest import CHANNELS, configured
 
 LENGTH = 8
@@ -88,4 +90,72 @@ def test_an_exact_model_has_the_smallest_unit(frame: pd.DataFrame) -> None:
     material = prepare(configured(), files.table(still, CHANNELS))
     graph = fit(material.fit, material.scored, configured().training).graph
     known = with_error_units(graph, material.fit.learn, material.fit.profiles)
-    assert known.table[:, 2] == pytest.approx(SMALLEST_UNIT)
+    for units in (graph.unit, graph.settled_unit):
+        assert units.numpy() == pytest.approx(SMALLEST_UNIT)
+    assert known.table[:, 2] == pytest.approx(1)
+
+
+def noisy_fleet(deviations: dict[str, float], length: int = 64) -> tuple[Graph, Profiles, Pool]:
+    """Series of noise under one and the same scale, the linear part of all of them, and error units."""
+    rng = np.random.default_rng(0)
+    parts = [
+        Stretch(name, 0, (deviation * rng.standard_normal((6000, 2))).astype(np.float32))
+        for name, deviation in deviations.items()
+    ]
+    pool = Pool(parts, list(deviations), WindowSpec(length=length, stride=4, cadence_ms=1), 0.5)
+    table = np.tile(np.array([0, 1, 1], np.float32)[None, :, None], (len(parts) + 1, 1, 2))
+    known = Profiles(tuple(deviations), table)
+    training = Training(autoencoder="pca", rank=4)
+    graph = fit(FitWindows(pool, pool, known), torch.ones(2), training).graph
+    return graph, with_error_units(graph, pool, known), pool
+
+
+def test_a_series_twice_as_noisy_has_a_unit_four_times_as_large() -> None:
+    graph, known, pool = noisy_fleet({**{f"calm-{at}": 1.0 for at in range(5)}, "wild": 2.0})
+    unit = dict(zip(known.series, known.table[1:, 2], strict=True))
+    for name in known.series[:-1]:
+        np.testing.assert_allclose(unit["wild"] / unit[name], 4, rtol=0.1)
+    np.testing.assert_allclose(known.table[0, 2], 1)  # a new series has the fleet's
+    which = pool.spread(2000)
+    with torch.no_grad():
+        profile = torch.from_numpy(known.table[pool.row[which]])
+        error = graph(torch.from_numpy(pool.windows(which)), profile)[0].numpy()
+    wild = pool.row[which] == len(known.series)
+    np.testing.assert_allclose(np.median(error[wild]), np.median(error[~wild]), rtol=0.1)
+
+
+def test_series_alike_have_the_fleets_units() -> None:
+    _, known, _ = noisy_fleet({"one": 1.0, "other": 1.0, "third": 1.0})
+    np.testing.assert_allclose(known.table[:, 2], 1, rtol=0.1)
+
+
+def test_each_aspect_has_the_unit_of_its_own_errors() -> None:
+    """A mean of two ticks of noise has half the variance of a tick; and a unit is what an aspect's errors are."""
+    graph, known, pool = noisy_fleet({"one": 1.0, "other": 1.0})
+    assert graph.unit.shape == (3, 2)  # 64 ticks by two, the newest 32, the newest 8
+    np.testing.assert_allclose(graph.unit[0] / graph.unit[1], 0.5, rtol=0.15)
+    which = pool.spread(4000)
+    with torch.no_grad():
+        windows = torch.from_numpy(pool.windows(which))
+        errors = graph.channel_errors(windows, torch.from_numpy(known.table[pool.row[which]]))
+    for found, units in ((errors.causal, graph.unit), (errors.settled, graph.settled_unit)):
+        wanted = 0.5 * np.quantile(found, 0.99, axis=0) + 0.5 * found.numpy().mean(axis=0)
+        np.testing.assert_allclose(units, wanted, rtol=0.05)
+
+
+@pytest.mark.parametrize(("anomaly", "view"), [("spike", 2), ("drift", 0)])
+def test_a_spike_is_seen_in_the_newest_ticks_and_a_drift_in_the_whole_window(anomaly: str, view: int) -> None:
+    graph, known, pool = noisy_fleet({"one": 1.0}, length=128)
+    windows = torch.from_numpy(pool.windows(pool.spread(300)))
+    profile = torch.from_numpy(known.table[:1]).expand(len(windows), -1, -1)
+    if anomaly == "spike":
+        windows[:, -2, 0] += 6
+    else:
+        windows[:, :, 0] += torch.linspace(-1.5, 1.5, 128)
+    with torch.no_grad():
+        errors = graph.channel_errors(windows, profile).causal / graph.unit
+        error = graph(windows, profile)[0]
+    means = errors[:, :, 0].mean(dim=0)
+    assert int(means.argmax()) == view
+    assert float(means[view]) > 1.5 * float(means.sort().values[-2])
+    assert float(error.median()) > float(errors[:, 2 - view, 0].median())  # the other view alone would say less

@@ -14,7 +14,19 @@ from streamae.detection.artifact import Span, WindowSpec
 from streamae.detection.windows import phase
 from streamae.errors import DataError
 from streamae.training.files import Table
-from streamae.training.series import LeftOut, Pool, Stretch, origins, spacing, spans, stretches, within
+from streamae.training.series import (
+    LENGTHS,
+    LeftOut,
+    Pool,
+    Stretch,
+    origins,
+    shortest_span,
+    spacing,
+    spans,
+    stretches,
+    usual,
+    within,
+)
 
 WINDOW = WindowSpec(length=4, stride=2, cadence_ms=10)
 ALL = Span(start=0, end=10**15)
@@ -118,13 +130,13 @@ def test_origins_know_the_fit_span_only() -> None:
     assert origins(table, Span(start=0, end=100)) == [0.0]
 
 
-@given(st.integers(20, 400), st.floats(0.2, 0.6), st.floats(0.2, 0.4))
+@given(st.integers(12, 400), st.floats(0.2, 0.6), st.floats(0.2, 0.4))
 def test_spans_are_disjoint_and_cover_all(ticks: int, fit: float, calibrate: float) -> None:
     table = rows(*((tick * 10, 0.0) for tick in range(ticks)))
     try:
         found = spans(table, Spans(fit=fit, calibrate=calibrate), WINDOW)
     except DataError:
-        assert ticks * min(fit, 1 - fit) < 2 * WINDOW.length + 1
+        assert ticks * min(fit, 1 - fit) < shortest_span(WINDOW) + 1
         return
     ordered = list(found.values())
     assert list(found)[:2] == ["fit", "calibrate"]
@@ -133,12 +145,12 @@ def test_spans_are_disjoint_and_cover_all(ticks: int, fit: float, calibrate: flo
     assert all(one.end == other.start for one, other in pairwise(ordered))
     grids = [within(stretches(table, [0.0], WINDOW), span, WINDOW) for span in ordered]
     assert sum(len(part.grid) for parts in grids for part in parts) == ticks
-    assert "judge" not in found or found["judge"].end - found["judge"].start >= 2 * WINDOW.length * 10
+    assert all(one.end - one.start >= shortest_span(WINDOW) * 10 for one in ordered)
 
 
 def test_too_little_to_fit_and_calibrate_on() -> None:
-    with pytest.raises(DataError, match="cover 10 ticks of 10 ms, too few"):
-        spans(rows(*((tick * 10, 0.0) for tick in range(10))), Spans(), WINDOW)
+    with pytest.raises(DataError, match="cover 8 ticks of 10 ms, too few"):
+        spans(rows(*((tick * 10, 0.0) for tick in range(8))), Spans(), WINDOW)
 
 
 def test_left_out_times_are_cut_out() -> None:
@@ -177,3 +189,38 @@ def test_windows_that_are_mostly_silent_are_not_drawn() -> None:
     observed = 1 - np.isnan(pool.windows(np.arange(len(pool)))).mean(axis=(1, 2))
     assert len(pool) == 6
     assert observed.min() == 0.5
+
+
+def needed(length: int) -> int:
+    return shortest_span(WindowSpec(length=length, stride=4, cadence_ms=1))
+
+
+def lasting(ticks: int, cadence_ms: int) -> Table:
+    return rows((7, 0.0), (7 + (ticks - 1) * cadence_ms, 1.0))
+
+
+@given(st.integers(1, 4000), st.integers(1, 50))
+def test_the_usual_window_is_the_longest_that_there_is_room_for(ticks: int, cadence_ms: int) -> None:
+    length, shares = usual(lasting(ticks, cadence_ms), cadence_ms)
+    room = ticks * min(shares.fit, shares.calibrate)
+    assert length in LENGTHS
+    assert needed(length) <= room or length == min(LENGTHS)
+    assert all(needed(longer) > int(room) for longer in LENGTHS if longer > length)
+
+
+@given(st.integers(1, 4000))
+def test_few_readings_are_halved_between_fit_and_calibrate(ticks: int) -> None:
+    length, shares = usual(lasting(ticks, 10), 10)
+    enough = ticks * Spans().calibrate >= needed(max(LENGTHS))
+    assert shares == (Spans() if enough else Spans(fit=0.5, calibrate=0.5))
+    assert length == max(LENGTHS) or not enough
+
+
+@given(st.integers(2 * needed(min(LENGTHS)) + 1, 4000), st.integers(1, 50))
+def test_usual_windows_and_spans_go_together(ticks: int, cadence_ms: int) -> None:
+    """Readings that have room for the shortest one can be fitted and calibrated on."""
+    table = lasting(ticks, cadence_ms)
+    length, shares = usual(table, cadence_ms)
+    found = spans(table, shares, WindowSpec(length=length, stride=4, cadence_ms=cadence_ms))
+    for name in ("fit", "calibrate"):
+        assert found[name].end - found[name].start >= needed(length) * cadence_ms

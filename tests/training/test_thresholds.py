@@ -11,7 +11,18 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from streamae.config import Training
-from streamae.training.thresholds import FURTHEST, RULES, SMALLEST, Rule, block_maxima, lmoments, pot, threshold
+from streamae.training.thresholds import (
+    FURTHEST,
+    PEAKS,
+    RULES,
+    SMALLEST,
+    USUAL_TAIL,
+    Rule,
+    block_maxima,
+    lmoments,
+    pot,
+    threshold,
+)
 
 rules = pytest.mark.parametrize("rule", RULES)
 errors = arrays(np.float64, st.integers(1, 200), elements=st.floats(0, 1e6))
@@ -55,7 +66,7 @@ def test_no_more_blocks_exceed_a_threshold_than_can_be_counted(
     assert exceeded <= max(int(len(maxima) * share), 1)
 
 
-@rules
+@pytest.mark.parametrize("rule", ["gumbel", "conformal", "quantile"])
 @pytest.mark.parametrize("maxima", [[0.0], [0.0] * 50, [2.0], [2.0] * 50])
 def test_errors_without_spread_are_their_own_threshold(rule: Rule, maxima: list[float]) -> None:
     assert threshold(np.array(maxima), 0.01, rule) == pytest.approx(max(maxima[0], SMALLEST), rel=1e-3)
@@ -87,9 +98,14 @@ def test_conformal_keeps_its_share_of_blocks_to_come() -> None:
     assert 0.03 < np.mean(exceeded) <= share + 0.01  # the second largest of 40: 2 in 41
 
 
+def test_few_peaks_are_taken_to_have_the_usual_tail() -> None:
+    assert pot(np.array([1.0]), 0.1) == pytest.approx(1 + 10 / 11 * USUAL_TAIL * np.log(10))
+
+
 def test_peaks_of_an_exponential_tail_go_on_as_they_began() -> None:
     log = -np.log(1 - (np.arange(400) + 0.5) / 400)  # its quantile of a share is -log(share)
-    assert pot(log, 1e-4) == pytest.approx(-np.log(1e-4), rel=0.05)
+    few = USUAL_TAIL + 100 / 110 * (1 - USUAL_TAIL)  # 100 peaks, and ten that are taken for granted
+    assert pot(log, 1e-4) == pytest.approx(-np.log(PEAKS) + few * np.log(PEAKS / 1e-4), rel=0.02)
     assert pot(log, 0.4) == pytest.approx(-np.log(0.4), rel=0.05)  # below the peaks: counted
 
 

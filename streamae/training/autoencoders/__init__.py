@@ -1,10 +1,10 @@
 """The autoencoders by name, and what one has to be.
 
-An autoencoder sees what the linear skip could not rebuild of a window and rebuilds what it can of that. The output
-layer of a network starts at zero, so that training starts exactly at PCA. Each is an entry point of the group
-`streamae.autoencoders`, in this package or another: a function of a Shape and the config's Training section.
+An autoencoder sees the rows of all views of a window and rebuilds what it can of them, by way of a code that is too
+small for anything but what is normal. Each is an entry point of the group `streamae.autoencoders`, in this package or
+another: a function of a Shape and the config's Training section.
 
-B windows, T ticks, C channels, K numbers in a code, M windows to learn from.
+B windows, R rows, C channels, K numbers in a code, M windows to learn from.
 """
 
 from __future__ import annotations
@@ -17,37 +17,47 @@ from torch import Tensor, nn
 
 from streamae.config import AUTOENCODERS, Training
 
+FURTHEST = 10.0  # scales from the centre; what is further off is taken for this by an autoencoder, as input and as aim
+
 
 class Shape(NamedTuple):
-    """The shape of a window: T ticks, C channels."""
+    """The shape of what is rebuilt: R rows, C channels."""
 
-    length: int
+    rows: int
     channels: int
 
 
 class Autoencoder(nn.Module):
-    """Rebuilds scaled residual windows [B, T, C] by way of a code [B, K]."""
+    """Rebuilds scaled rows [B, R, C] by way of a code [B, K]."""
 
-    on_skip: ClassVar[bool] = True  # whether the linear skip goes first; else only the mean window does
+    beside_linear: ClassVar[bool] = True  # whether the linear part has a say beside it
 
-    def learn(self, residual: Tensor, observed: Tensor) -> None:
-        """Take what is learnt without gradients from normal windows [M, T, C], before any step of training."""
+    def learn(self, rows: Tensor, seen: Tensor) -> None:
+        """Take what is learnt without gradients from normal windows' rows [M, R, C], before any step of training."""
         return
 
-    def encode(self, residual: Tensor, observed: Tensor) -> Tensor:
-        """Windows [B, T, C], 0 where silent, and which of their cells were observed -> code [B, K]."""
+    def encode(self, rows: Tensor, seen: Tensor) -> Tensor:
+        """Rows [B, R, C], 0 where silent, and which of their cells were observed -> code [B, K]."""
         raise NotImplementedError
 
     def decode(self, code: Tensor) -> Tensor:
-        """Code [B, K] -> windows [B, T, C]; all zero before training."""
+        """Code [B, K] -> rows [B, R, C]; all zero before training."""
         raise NotImplementedError
 
+    def forward(self, rows: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows [B, R, C] and which cells were observed -> what is expected in their place, and the code [B, K]."""
+        code = self.encode(rows.clamp(-FURTHEST, FURTHEST), seen)
+        return self.decode(code), code
 
-Build = Callable[[Shape, Training], Autoencoder]
+
+Build = Callable[[Shape, Training], Autoencoder | None]
 
 
 def autoencoder(name: str) -> Build:
-    """The function that builds the autoencoder called `name`, which config has found to be installed."""
+    """The function that builds the autoencoder called `name`, which config has found to be installed.
+
+    It gives None where the linear part alone is meant.
+    """
     (point,) = entry_points(group=AUTOENCODERS, name=name)
     build: Build = point.load()
     return build

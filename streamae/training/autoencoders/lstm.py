@@ -1,7 +1,7 @@
 """LSTM autoencoder: reads the tokens into its last state, and unrolls the window from the code.
 
 After Malhotra et al., "LSTM-based Encoder-Decoder for Multi-sensor Anomaly Detection" (2016), on tokens of several
-rows and with the code repeated as the decoder's input. B windows, T ticks, C channels, L tokens, K code, H hidden.
+rows and with the code repeated as the decoder's input. B windows, R rows, C channels, L tokens, K code, H hidden.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class Lstm(Autoencoder):
         self.give_out = zero_linear(hidden[0], self.tokens.size)
         self.dropout = nn.Dropout(training.dropout)
 
-    def encode(self, residual: Tensor, observed: Tensor) -> Tensor:
-        """[B, T, C] -> [B, K]."""
-        states = self.take_in(self.tokens.cut(residual))  # [B, L, H]
+    def encode(self, rows: Tensor, seen: Tensor) -> Tensor:
+        """[B, R, C] -> [B, K]."""
+        states = self.take_in(self.tokens.cut(rows))  # [B, L, H]
         for layer in self.encoder:
             states, _ = layer(self.dropout(states))
         code: Tensor = self.to_code(states[:, -1])
         return code
 
     def decode(self, code: Tensor) -> Tensor:
-        """[B, K] -> [B, T, C]."""
+        """[B, K] -> [B, R, C]."""
         states = self.from_code(code).unsqueeze(1) + self.position  # [B, L, H]
         for layer in self.decoder:
             states, _ = layer(self.dropout(states))

@@ -5,7 +5,7 @@ choice, and a choice must not fall otherwise because a runtime sums in another o
 are put on a grid on which every product and every sum of products is a whole number that float64 holds; and windows
 that are equally near, as those of switches are, share.
 
-B windows, T ticks, C channels, D = T * C, N windows in the bank, M windows to learn from.
+B windows, R rows, C channels, D = R * C, N windows in the bank, M windows to learn from.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from streamae.training.autoencoders import Autoencoder, Shape
 STEPS = 2.0**10  # of the grid in a scale
 FURTHEST = 2.0**6  # scales beyond which a distance grows no more: 3 D (STEPS * FURTHEST)^2 < 2^53 up to D = 699,050
 CENTROIDS = 20
-STARTS = 3  # of k-means, of which the best is kept
-BANK = 1500
+STARTS = 2  # of k-means, of which the better is kept
+BANK = 500
 NEIGHBOURS = 3
 
 
 class Nearest(Autoencoder):
     """Rebuilds a window as the mean of the `count` windows in its bank that are nearest where it was observed.
 
-    Before it has learnt it expects the mean window.
+    Before it has learnt it expects every channel at its centre.
     """
 
-    on_skip = False
+    beside_linear = False
     count: ClassVar[int]
     bank: Tensor  # [N, D]
 
@@ -42,17 +42,17 @@ class Nearest(Autoencoder):
         super().__init__()
         self.shape = shape
         self.seed = training.seed
-        self.register_buffer("bank", torch.zeros(1, shape.length * shape.channels))
+        self.register_buffer("bank", torch.zeros(1, shape.rows * shape.channels))
 
-    def encode(self, residual: Tensor, observed: Tensor) -> Tensor:
-        """[B, T, C] -> [B, N]: the weight of each window in the bank; the nearest share, and ties with the last."""
-        distance = squared_distances(residual.flatten(1), observed.flatten(1), self.bank)
+    def encode(self, rows: Tensor, seen: Tensor) -> Tensor:
+        """[B, R, C] -> [B, N]: the weight of each window in the bank; the nearest share, and ties with the last."""
+        distance = squared_distances(rows.flatten(1), seen.flatten(1), self.bank)
         furthest = distance.topk(min(self.count, len(self.bank)), dim=1, largest=False).values[:, -1:]
         near = (distance <= furthest).float()
         return near / near.sum(dim=1, keepdim=True)
 
     def decode(self, code: Tensor) -> Tensor:
-        """[B, N] -> [B, T, C]."""
+        """[B, N] -> [B, R, C]."""
         return (code @ self.bank).reshape(-1, *self.shape)
 
 
@@ -64,12 +64,12 @@ class KMeans(Nearest):
 
     count = 1
 
-    def learn(self, residual: Tensor, observed: Tensor) -> None:
-        """Cluster the windows [M, T, C]; a centroid is the mean of what was observed of its windows."""
-        cells, seen = residual.flatten(1), observed.flatten(1).float()
+    def learn(self, rows: Tensor, seen: Tensor) -> None:
+        """Cluster the windows [M, R, C]; a centroid is the mean of what was observed of its windows."""
+        cells, there = rows.flatten(1), seen.flatten(1).float()
         cluster = _clusters(cells, min(CENTROIDS, len(cells)), self.seed)
         member = torch.eye(int(cluster.max()) + 1)[:, cluster]  # [N, M]
-        self.bank = (member @ (cells * seen)) / (member @ seen).clamp_min(1)
+        self.bank = (member @ (cells * there)) / (member @ there).clamp_min(1)
 
 
 class Neighbours(Nearest):
@@ -81,10 +81,10 @@ class Neighbours(Nearest):
 
     count = NEIGHBOURS
 
-    def learn(self, residual: Tensor, observed: Tensor) -> None:
-        """Keep some of the windows [M, T, C], evenly over all; where they were silent, the mean window."""
-        chosen = torch.linspace(0, len(residual) - 1, min(BANK, len(residual)), dtype=torch.float64).long()
-        self.bank = torch.where(observed, residual, 0.0).flatten(1)[chosen]
+    def learn(self, rows: Tensor, seen: Tensor) -> None:
+        """Keep some of the windows [M, R, C], evenly over all; where they were silent, the centre."""
+        chosen = torch.linspace(0, len(rows) - 1, min(BANK, len(rows)), dtype=torch.float64).long()
+        self.bank = torch.where(seen, rows, 0.0).flatten(1)[chosen]
 
 
 def squared_distances(cells: Tensor, seen: Tensor, bank: Tensor) -> Tensor:

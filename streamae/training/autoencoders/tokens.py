@@ -1,6 +1,6 @@
-"""Tokens: several rows of a window as one step of a sequence. It shortens the way that a network has to look back.
+"""Tokens: several rows as one step of a sequence. It shortens the way that a network has to look back.
 
-B windows, T ticks, C channels, L tokens, R rows a token.
+B windows, R rows, C channels, L tokens, S rows a token.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from streamae.training.autoencoders import Shape
 
 
 class Tokens(nn.Module):
-    """Cuts windows into tokens and joins them again; a window that does not divide is padded at its old end."""
+    """Cuts windows into tokens and joins them again; a window that they do not divide is padded at its old end."""
 
     def __init__(self, shape: Shape, rows: int) -> None:
         super().__init__()
         self.shape = shape
-        self.count = -(-shape.length // rows)  # L
+        self.count = -(-shape.rows // rows)  # L
         self.size = rows * shape.channels
-        self._pad = self.count * rows - shape.length
+        self._pad = self.count * rows - shape.rows
 
     def cut(self, windows: Tensor) -> Tensor:
-        """[B, T, C] -> [B, L, R * C]."""
+        """[B, R, C] -> [B, L, S * C]."""
         return functional.pad(windows, (0, 0, self._pad, 0)).reshape(-1, self.count, self.size)
 
     def join(self, tokens: Tensor) -> Tensor:
-        """[B, L, R * C] -> [B, T, C]."""
-        return tokens.reshape(-1, self._pad + self.shape.length, self.shape.channels)[:, self._pad :]
+        """[B, L, S * C] -> [B, R, C]."""
+        return tokens.reshape(-1, self._pad + self.shape.rows, self.shape.channels)[:, self._pad :]
 
 
 def zero_linear(inputs: int, outputs: int) -> nn.Linear:

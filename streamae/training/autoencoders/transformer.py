@@ -1,7 +1,7 @@
 """Transformer autoencoder: attention over the tokens on both sides of the code.
 
 Pre-norm layers (Xiong et al., "On Layer Normalization in the Transformer Architecture", 2020).
-B windows, T ticks, C channels, L tokens, K code, H hidden.
+B windows, R rows, C channels, L tokens, K code, H hidden.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class Transformer(Autoencoder):
         self.decoder = _layers(hidden[::-1], training)
         self.give_out = zero_linear(hidden[0], self.tokens.size)
 
-    def encode(self, residual: Tensor, observed: Tensor) -> Tensor:
-        """[B, T, C] -> [B, K]."""
-        states = self.encoder(self.take_in(self.tokens.cut(residual)) + self.position_in)  # [B, L, H]
+    def encode(self, rows: Tensor, seen: Tensor) -> Tensor:
+        """[B, R, C] -> [B, K]."""
+        states = self.encoder(self.take_in(self.tokens.cut(rows)) + self.position_in)  # [B, L, H]
         code: Tensor = self.to_code(states.flatten(1))
         return code
 
     def decode(self, code: Tensor) -> Tensor:
-        """[B, K] -> [B, T, C]."""
+        """[B, K] -> [B, R, C]."""
         states = self.from_code(code).unsqueeze(1) + self.position_out  # [B, L, H]
         return self.tokens.join(self.give_out(self.decoder(states)))
 

@@ -1,0 +1,93 @@
+"""The linear part: PCA of every view of a window. Alone it is the baseline `pca`.
+
+B windows, M normal ones, V views, R rows of all views, C channels, D = rows of the highest view * C, K components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from streamae.config import Training
+from streamae.training.autoencoders import Shape
+
+FILLS = 3  # passes that fill silent cells in with what the components say about them
+
+
+class Linear(nn.Module):
+    """Projects each view onto the components of normal ones; silent cells take no part in it.
+
+    Views are padded to one height at their old end, so that all are projected at once. In float64: an error is what is
+    left between rows and their projection, and where channels are rebuilt well that is so little that float32's
+    rounding, which falls otherwise in every runtime, would be seen in it.
+    """
+
+    mean: Tensor  # [V, D]
+    components: Tensor  # [V, K, D]
+
+    def __init__(self, mean: Tensor, components: Tensor, places: Sequence[slice]) -> None:
+        super().__init__()
+        self.places = list(places)
+        self.register_buffer("mean", mean.double())
+        self.register_buffer("components", components.double())
+
+    def forward(self, rows: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows of all views [B, R, C] -> the linear part [B, R, C], the coordinates in all views [B, V * K].
+
+        Silent cells are filled in by turns (expectation-maximisation for PCA: Roweis, "EM Algorithms for PCA and
+        SPCA", 1998, without refitting the components): a silent sensor must not pull its neighbours away.
+        """
+        mean = self.mean.unsqueeze(1)
+        cells, there = stacked(rows, self.places).double(), stacked(seen.float(), self.places) > 0
+        coordinates, linear = self._project(torch.where(there, cells, mean))
+        for _ in range(FILLS):
+            coordinates, linear = self._project(torch.where(there, cells, linear))
+        each = linear.float().reshape(len(self.places), rows.shape[0], -1, rows.shape[2])
+        parts = [one[:, place.start - place.stop :] for one, place in zip(each, self.places, strict=True)]
+        return torch.cat(parts, dim=1), coordinates.float().permute(1, 0, 2).flatten(1)
+
+    def _project(self, cells: Tensor) -> tuple[Tensor, Tensor]:
+        coordinates = torch.bmm(cells - self.mean.unsqueeze(1), self.components.mT)
+        return coordinates, self.mean.unsqueeze(1) + torch.bmm(coordinates, self.components)
+
+
+def stacked(rows: Tensor, places: Sequence[slice]) -> Tensor:
+    """Views [V, B, D] from the rows of all [B, R, C], each padded to the highest with zeros at its old end."""
+    highest = max(place.stop - place.start for place in places)
+    padded = [functional.pad(rows[:, one], (0, 0, highest - one.stop + one.start, 0)) for one in places]
+    return torch.stack([one.flatten(1) for one in padded])
+
+
+def fit_linear(rows: Tensor, rank: int, places: Sequence[slice]) -> Linear:
+    """The linear part of normal rows [M, R, C], silent cells 0, with at most `rank` components a view.
+
+    At most half of a view's cells and of M - 1 components are kept, for more would rebuild noise as well.
+    """
+    cells = stacked(rows, places).double()  # [V, M, D]
+    mean = cells.mean(dim=1)
+    components = torch.zeros(len(places), max(rank, 1), cells.shape[2], dtype=torch.float64)
+    for view, place in enumerate(places):
+        most = min(rank, (place.stop - place.start) * rows.shape[2] // 2, (len(rows) - 1) // 2)
+        if most > 0:
+            components[view, :most] = _principal(cells[view] - mean[view], most)
+    return Linear(mean, components, places)
+
+
+def _principal(centred: Tensor, rank: int) -> Tensor:
+    """The first principal components [K, D] of centred cells [M, D], by the smaller Gram side."""
+    if centred.shape[1] <= len(centred):
+        _, vectors = torch.linalg.eigh(centred.T @ centred)
+        components = vectors[:, -rank:].T.flip(0)
+    else:
+        values, vectors = torch.linalg.eigh(centred @ centred.T)
+        components = (vectors[:, -rank:] / values[-rank:].clamp_min(1e-12).sqrt()).T.flip(0) @ centred
+    largest = components.gather(1, components.abs().argmax(dim=1, keepdim=True))
+    turned: Tensor = components * largest.sign()  # an eigenvector has no sign of its own
+    return turned
+
+
+def alone(shape: Shape, training: Training) -> None:
+    """No network beside the linear part: the baseline `pca`."""

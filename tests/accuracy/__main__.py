@@ -1,0 +1,101 @@
+"""How well anomalies are found on labelled series: `make accuracy`.
+
+Every candidate is trained on the prefix of each series, without labels, and scores all of it; VUS-PR holds the scores
+against the labels. `--development` compares candidates on a few series of each family, and shows which one is chosen
+for a family by the others alone.
+
+    python -m tests.accuracy --families tsbad_m,asd --autoencoders lstm,pca --seeds 0,1,2 --out accuracy.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from tests.accuracy.judging import Candidate, Row, judge
+from tests.accuracy.recordings import FAMILIES, development, records
+from tests.accuracy.tables import by_family, costs, left_out_choice, served, spread
+from tests.real.recordings import data_folder
+
+AUTOENCODERS = ("lstm", "transformer", "pca", "kmeans", "neighbours")
+DEVELOPED = (
+    Candidate("pca, 32 ticks", "pca", {"length": 32}),
+    Candidate("pca", "pca"),
+    Candidate("pca of rank 4", "pca", {"rank": 4}),
+    Candidate("lstm", "lstm"),
+    Candidate("lstm, code of 4", "lstm", {"code": 4}),
+    Candidate("transformer", "transformer"),
+    Candidate("transformer, code of 4", "transformer", {"code": 4}),
+    Candidate("kmeans", "kmeans"),
+    Candidate("neighbours", "neighbours"),
+)
+
+
+def main() -> None:
+    """Run what the options name; prints tables."""
+    options = _options()
+    if not (data_folder() / "manifest.json").is_file():
+        sys.exit(f"no {data_folder() / 'manifest.json'}: name the folder of labelled series in STREAMAE_DATA")
+    chosen = (development if options.development else records)(options.families.split(","))
+    tasks = [
+        (record, one, int(seed), options.check_causal)
+        for record in sorted(chosen, key=lambda one: -one.n_rows * one.n_features)
+        for one in _candidates(options)
+        for seed in options.seeds.split(",")
+    ]
+    os.environ["OMP_NUM_THREADS"] = "1"
+    rows: list[Row] = []
+    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as workers:
+        for row in track(workers.map(judge, tasks), "judging", len(tasks), console=Console(stderr=True)):
+            rows.append(row)
+            if options.out:
+                options.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    _show(rows, options.development)
+    sys.exit(any(row["error"] for row in rows))
+
+
+def _candidates(options: argparse.Namespace) -> Sequence[Candidate]:
+    if options.development:
+        return DEVELOPED
+    gate = {"baselines": ("pca",)}
+    names = options.autoencoders.split(",")
+    return [Candidate(name, name, gate if name in ("lstm", "transformer") else {}) for name in names]
+
+
+def _show(rows: Sequence[Row], compared: bool) -> None:
+    for row in rows:
+        if row["error"]:
+            print(f"failed: {row['family']} {row['series']} {row['candidate']}: {row['error']}")
+    gated = served(rows)
+    print("\nVUS-PR, mean of series\n" + by_family([*rows, *gated]).round(4).to_string())
+    if len(found := spread(rows)):
+        print("\nstandard deviation of the macro mean over seeds\n" + found.round(4).to_string())
+    print("\nCPU\n" + costs(rows).round(1).to_string())
+    if compared:
+        for score in ("causal", "settled"):
+            print(f"\nchosen by the other families, {score}\n" + left_out_choice(rows, score).round(4).to_string())
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--families", default=",".join(FAMILIES))
+    parser.add_argument("--autoencoders", default=",".join(AUTOENCODERS))
+    parser.add_argument("--seeds", default="0")
+    parser.add_argument("--development", action="store_true", help="compare candidates on a few series of each family")
+    parser.add_argument("--check-causal", action="store_true", help="score series cut short, too")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="JSON of every series")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

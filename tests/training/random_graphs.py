@@ -1,0 +1,51 @@
+"""Graphs with weights at random, as if they had been trained, and windows for them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+
+from streamae.config import Training
+from streamae.training.autoencoders import Shape, autoencoder
+from streamae.training.autoencoders.linear import fit_linear
+from streamae.training.export import Exported, export
+from streamae.training.graph import Graph
+from streamae.training.views import look, places
+
+CHANNELS = 3
+
+
+def walks(windows: int, length: int, seed: int = 0) -> Tensor:
+    """Windows [B, T, C], smooth and with noise."""
+    draw = torch.Generator().manual_seed(seed)
+    smooth: Tensor = torch.randn(windows, length, CHANNELS, generator=draw).cumsum(dim=1) / length**0.5
+    return smooth + 0.1 * torch.randn(smooth.shape, generator=draw)
+
+
+def graph_of(name: str, length: int, seed: int = 0) -> Graph:
+    """What a fitted graph of this autoencoder could be."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        normal = walks(130, length, seed)
+        rows, seen = look(normal, torch.ones_like(normal, dtype=torch.bool))
+        parts: list[nn.Module] = []
+        built = autoencoder(name)(Shape(rows.shape[1], CHANNELS), Training(autoencoder=name, hidden=(8,), code=4))
+        if built is None or built.beside_linear:
+            parts.append(fit_linear(rows, 4, places(length)))
+        if built is not None:
+            built.learn(rows, seen)
+            for weight in built.parameters():
+                nn.init.normal_(weight, std=0.3)
+            parts.append(built)
+        graph = Graph(parts, length, torch.ones(CHANNELS)).eval()
+        for units in (graph.unit, graph.settled_unit):
+            units.copy_(0.1 + torch.rand(units.shape))
+    return graph
+
+
+@cache
+def exported(name: str, length: int, seed: int = 0) -> Exported:
+    """Its export."""
+    return export(graph_of(name, length, seed), length)
