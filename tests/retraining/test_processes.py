@@ -54,7 +54,13 @@ def start(plant: Plant) -> Iterator[Start]:
     for one in started:
         one.process.kill()
         one.process.wait(10)
-        wait_for(lambda: (plant.folder / "stuck").exists() is False or gone(stuck_child(plant)))
+        wait_for(lambda: is_stuck(plant) is False or gone(stuck_child(plant)))
+
+
+def is_stuck(plant: Plant) -> bool:
+    """Whether a child is in the middle of its training, and has said its number."""
+    said = plant.folder / "stuck"
+    return said.exists() and bool(said.read_text())
 
 
 def stuck_child(plant: Plant) -> int:
@@ -90,7 +96,7 @@ def test_two_replicas_register_one_version_for_each_scheduled_time(plant: Plant,
 
 def test_a_child_ends_with_its_parent_however_that_ends(plant: Plant, start: Start) -> None:
     parent = start(prelude=STUCK)
-    wait_for(lambda: (plant.folder / "stuck").exists(), 40)
+    wait_for(lambda: is_stuck(plant), 40)
     parent.kill()
     wait_for(lambda: gone(stuck_child(plant)), 10)
     assert not [run for run in plant.record.runs if run.outcome != "overlapped"]
@@ -99,7 +105,7 @@ def test_a_child_ends_with_its_parent_however_that_ends(plant: Plant, start: Sta
 
 def test_told_to_stop_it_ends_its_child_and_the_time_is_made_up_at_the_next_start(plant: Plant, start: Start) -> None:
     parent = start(prelude=STUCK)
-    wait_for(lambda: (plant.folder / "stuck").exists(), 40)
+    wait_for(lambda: is_stuck(plant), 40)
     child = stuck_child(plant)
     assert parent.stop() == 0
     assert gone(child)
@@ -138,7 +144,7 @@ def test_a_time_that_passes_while_nothing_runs_is_made_up_once_or_skipped(
 ) -> None:
     plant.write(retraining={"every_s": 2.0, "grace_s": 1, "missed": missed})
     parent = start(prelude=STUCK)
-    wait_for(lambda: (plant.folder / "stuck").exists(), 40)
+    wait_for(lambda: is_stuck(plant), 40)
     parent.kill()
     killed_ms = now_ms()
     (plant.folder / "stuck").unlink()
