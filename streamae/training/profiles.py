@@ -91,41 +91,43 @@ def _row(one: Moments, fleet: Moments, reference: Doubles) -> Doubles:
 
 
 def with_error_units(graph: Graph, pool: Pool, known: Profiles) -> Profiles:
-    """The profiles with error units from the fit span; sets the graph's own units, those of the fleet's aspects.
+    """The profiles with error units from the fit span; sets the graph's own units, those of the windows of all series.
 
     A unit is half the mean and half the 0.99 quantile of a channel's error, at least a tenth of the mean unit, and at
-    least SMALLEST_UNIT. A series' unit in its profile says how much larger its errors are than the fleet's: the
-    geometric mean over aspects.
+    least SMALLEST_UNIT. A series' unit in its profile says how much larger its errors are than those of all: the
+    geometric mean over aspects. The fleet's says how much larger they are where all series have the fleet's profile.
     """
     table = known.table.copy()  # [S + 1, 3, C]
     scored = graph.scored.numpy() > 0
+    every = pool.spread(MOST)
+    if not len(every):  # no window was observed well enough
+        return known
+    causal, settled = _errors(graph, pool.windows(every), table[pool.row[every]])  # [M, A, C] each
+    otherwise = np.ones(graph.unit.shape)
+    usual = _units(causal, scored, otherwise)
+    graph.unit.copy_(torch.from_numpy(usual))
+    graph.settled_unit.copy_(torch.from_numpy(_units(settled, scored, otherwise)))
+    if len(table) == 2 and np.array_equal(table[0], table[1]):  # the fleet is one series
+        return known
     most = int(np.clip(ENOUGH // max(len(known.series), 1), FEWEST, MOST))
     by_row = np.argsort(pool.row, kind="stable")
     begins = np.searchsorted(pool.row[by_row], np.arange(len(table) + 1))
-    fleet = np.ones(graph.unit.shape)
     for row in range(len(table)):
-        which = by_row[begins[row] : begins[row + 1]] if row else np.arange(len(pool))
-        which = which[np.linspace(0, len(which) - 1, min(most, len(which))).astype(np.int64)]
-        if not len(which):  # a series of which no window was observed well enough
-            continue
-        causal, settled = _errors(graph, pool.windows(which), table[row])  # [M, A, C] each
-        units = _units(causal, scored, fleet)
-        if row:
-            table[row, 2] = np.exp(np.log(units / fleet).mean(axis=0))
-        else:
-            fleet = units
-            graph.unit.copy_(torch.from_numpy(units))
-            graph.settled_unit.copy_(torch.from_numpy(_units(settled, scored, np.ones(units.shape))))
+        which = by_row[begins[row] : begins[row + 1]]
+        own = which[np.linspace(0, len(which) - 1, min(most, len(which))).astype(np.int64)] if row else every
+        if len(own):
+            causal, _ = _errors(graph, pool.windows(own), np.repeat(table[row : row + 1], len(own), axis=0))
+            table[row, 2] = np.exp(np.log(_units(causal, scored, usual) / usual).mean(axis=0))
     return Profiles(known.series, table)
 
 
 def _errors(graph: Graph, windows: NDArray[np.float32], profile: NDArray[np.float32]) -> tuple[Doubles, Doubles]:
-    """Causal and settled errors [M, A, C]; NaN where a channel was silent."""
+    """Causal and settled errors [M, A, C] under profiles [M, 3, C]; NaN where a channel was silent."""
     parts = []
     with torch.no_grad():
         for at in range(0, len(windows), SLICE):
-            some = torch.from_numpy(windows[at : at + SLICE])
-            errors = graph.channel_errors(some, torch.from_numpy(profile).expand(len(some), -1, -1))
+            some = slice(at, at + SLICE)
+            errors = graph.channel_errors(torch.from_numpy(windows[some]), torch.from_numpy(profile[some]))
             seen = errors.share > 0
             parts.append(torch.stack([torch.where(seen, one, torch.nan) for one in errors[:2]]))
     causal, settled = torch.cat(parts, dim=1).double().numpy()

@@ -30,6 +30,7 @@ from streamae.training.views import MOST_ROWS
 
 SMOOTHED = 20  # ticks over which the settled error is averaged; less for windows shorter than MOST_ROWS
 LENGTHS = (128, 64, 32, 16)  # of windows, of which short readings get a shorter one
+FEWEST_LENGTHS = 6  # of a window that readings must hold: docs/accuracy.md says what that was chosen by
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
@@ -107,16 +108,18 @@ def shortest_span(window: WindowSpec) -> int:
 def usual(table: Table, cadence_ms: int) -> tuple[int, Spans]:
     """Length of windows and spans for readings of which nothing else is said.
 
-    The longest usual window that has room in fit and in calibrate. Few readings are halved between the two, for a judge
+    The longest usual window that has room in fit and in calibrate, and of which all readings hold enough: what is
+    learnt from a few times its length does not hold for the next. Few readings are halved between the two, for a judge
     span would tell nothing and a window that is too short for what the process does misses most.
     """
     total = int(table.time.max() - table.time.min()) // cadence_ms + 1
+    longest = total // FEWEST_LENGTHS
     needed = {length: shortest_span(WindowSpec(length=length, stride=4, cadence_ms=1)) for length in LENGTHS}
     shares = Spans()
     if total * min(shares.fit, shares.calibrate) < needed[LENGTHS[0]]:
         shares = Spans(fit=0.5, calibrate=0.5)
     room = int(total * min(shares.fit, shares.calibrate))
-    return next((length for length in LENGTHS if needed[length] <= room), LENGTHS[-1]), shares
+    return next((length for length in LENGTHS if length <= longest and needed[length] <= room), LENGTHS[-1]), shares
 
 
 def stretches(table: Table, origin: Sequence[float], window: WindowSpec) -> list[Stretch]:

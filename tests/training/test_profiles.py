@@ -95,15 +95,20 @@ def test_an_exact_model_has_the_smallest_unit(frame: pd.DataFrame) -> None:
     assert known.table[:, 2] == pytest.approx(1)
 
 
-def noisy_fleet(deviations: dict[str, float], length: int = 64) -> tuple[Graph, Profiles, Pool]:
+def noisy_fleet(
+    deviations: dict[str, float], length: int = 64, levels: tuple[float, ...] = ()
+) -> tuple[Graph, Profiles, Pool]:
     """Series of noise under one and the same scale, the linear part of all of them, and error units."""
     rng = np.random.default_rng(0)
+    level = np.array(levels or [0.0] * len(deviations))
     parts = [
-        Stretch(name, 0, (deviation * rng.standard_normal((6000, 2))).astype(np.float32))
-        for name, deviation in deviations.items()
+        Stretch(name, 0, (at + deviation * rng.standard_normal((6000, 2))).astype(np.float32))
+        for (name, deviation), at in zip(deviations.items(), level.tolist(), strict=True)
     ]
     pool = Pool(parts, list(deviations), WindowSpec(length=length, stride=4, cadence_ms=1), 0.5)
     table = np.tile(np.array([0, 1, 1], np.float32)[None, :, None], (len(parts) + 1, 1, 2))
+    table[:, 0] = np.concatenate([[level.mean()], level])[:, None]
+    table[0, 1] += level.std()
     known = Profiles(tuple(deviations), table)
     training = Training(autoencoder="pca", rank=4)
     graph = fit(FitWindows(pool, pool, known), torch.ones(2), training).graph
@@ -159,3 +164,14 @@ def test_a_spike_is_seen_in_the_newest_ticks_and_a_drift_in_the_whole_window(ano
     assert int(means.argmax()) == view
     assert float(means[view]) > 1.5 * float(means.sort().values[-2])
     assert float(error.median()) > float(errors[:, 2 - view, 0].median())  # the other view alone would say less
+
+
+def test_how_far_machines_stand_apart_is_in_the_fleets_unit_and_in_no_other() -> None:
+    alike, _, _ = noisy_fleet({"low": 1.0, "high": 1.0})
+    graph, known, pool = noisy_fleet({"low": 1.0, "high": 1.0}, levels=(0.0, 50.0))
+    np.testing.assert_allclose(graph.unit, alike.unit, rtol=0.1)
+    np.testing.assert_allclose(known.table[1:, 2], 1, rtol=0.1)
+    windows = torch.from_numpy(pool.windows(pool.spread(400)))
+    with torch.no_grad():
+        unknown = graph(windows, torch.from_numpy(known.table[:1]).expand(len(windows), -1, -1))[0]
+    assert 0.2 < float(unknown.median()) < 1.5  # as loud as any other, under a profile that spans both
