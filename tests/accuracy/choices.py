@@ -24,14 +24,15 @@ from streamae.history.stored import Stored
 from streamae.training import files, job
 from streamae.training.calibration import Budget, NormalErrors, calibrate
 from streamae.training.matching import Alerted, Event, match
+from streamae.training.series import usual
 from streamae.training.thresholds import RULES, Rule
 from tests.real.recordings import DataSet, Recording, config_text
 
 WITH_COMMANDS = ("nasa_smap", "nasa_msl")  # of which all but the telemetry value are context, as in `make real`
 FILES = {name: f"{name}/*.parquet" for name in ("asd", "jumpstarter2", *WITH_COMMANDS, "smd")}
 FILES |= {"skab": "skab/valve*.parquet"} | {name: f"{name}/*.parquet" for name in ("nab", "wsd", "mba_ecg", "mgab")}
-FAMILIES = {
-    name: DataSet(name, pattern, 60, 32, 4, 0.5, 0.5, ("f0",) if name in WITH_COMMANDS else ())
+FAMILIES = {  # windows have the usual length for what is known of a series
+    name: DataSet(name, pattern, 60, 128, 4, 0.5, 0.5, ("f0",) if name in WITH_COMMANDS else ())
     for name, pattern in FILES.items()
 }
 END_MS = 1_800_000_000_000
@@ -90,7 +91,10 @@ def seen(kind: DataSet, recording: Recording) -> dict[Choice, Seen]:
     ticks = np.arange(len(recording.time)) - recording.prefix
     one = replace(recording, time=END_MS + ticks * kind.cadence_ms)  # a reading a tick: budgets are of rows
     places: dict[str, str | int] = {"service": "budget", "store": "embedded://none.db", "topic": "readings"}
+    length, _ = usual(files.table(one.history(), list(one.channels)), kind.cadence_ms)
+    kind = replace(kind, length=length)
     config = configs.parse(config_text(kind, one.channels, "pca", places | {"steps": 1, "port": 0}))
+    config = msgspec.structs.replace(config, training=msgspec.structs.replace(config.training, baselines=()))
     scorer = Scorer(job.train(config, one.history()))
     errors = normal_errors(_past(scorer, config, one.history()))
     past = _past(scorer, config, _frame(one, one.prefix - kind.length))
