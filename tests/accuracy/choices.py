@@ -51,7 +51,7 @@ class Choice(NamedTuple):
         return f"{self.rule}, {self.fire_after} windows{', kept' if self.keep_budget else ''}"
 
 
-CHOICES = [Choice(*each) for each in product(RULES, (False, True), (2, 8))]
+CHOICES = [Choice(*each) for each in product(RULES, (False, True), (2, 4, 8))]
 
 
 @dataclass(frozen=True)

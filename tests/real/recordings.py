@@ -48,18 +48,18 @@ class DataSet:
 
 
 # SMD: servers, a reading a minute, 16 days of prefix: room for what is usual, the judge span included.
-# SKAB: valves of a water circuit, a reading a second, 7 minutes of prefix: a window of half the usual length, so that
-# half of the prefix still holds six blocks to calibrate on, and no judge span.
+# SKAB: valves of a water circuit, a reading a second, 7 minutes of prefix: a window of half the usual length, as a
+# notebook would take for so few, half of the prefix to calibrate on, and no judge span.
 # SMAP, MSL: a satellite and a rover. A series is one telemetry value, f0, and the commands of its subsystem as switches
 # (Hundman et al., "Detecting Spacecraft Anomalies Using LSTMs and Nonparametric Dynamic Thresholding", 2018): what was
 # commanded is no fault, so that commands are context. The data gives no time; a reading a minute is assumed, on which
 # only delays and rates per week depend. Prefixes are of 439 to 4,308 readings, and what is left over of 439 would judge
 # nothing: half to fit, half to calibrate, no judge span.
 SETS = {
-    "smd": DataSet("smd", "smd/machine-*.parquet", cadence_s=60, length=32, stride=4, fit=0.55, calibrate=0.3),
-    "skab": DataSet("skab", "skab/valve1_*.parquet", cadence_s=1, length=16, stride=2, fit=0.5, calibrate=0.5),
-    "smap": DataSet("smap", "nasa_smap/*.parquet", 60, length=32, stride=4, fit=0.5, calibrate=0.5, scored=("f0",)),
-    "msl": DataSet("msl", "nasa_msl/*.parquet", 60, length=32, stride=4, fit=0.5, calibrate=0.5, scored=("f0",)),
+    "smd": DataSet("smd", "smd/machine-*.parquet", cadence_s=60, length=128, stride=4, fit=0.55, calibrate=0.3),
+    "skab": DataSet("skab", "skab/valve1_*.parquet", cadence_s=1, length=64, stride=4, fit=0.5, calibrate=0.5),
+    "smap": DataSet("smap", "nasa_smap/*.parquet", 60, length=128, stride=4, fit=0.5, calibrate=0.5, scored=("f0",)),
+    "msl": DataSet("msl", "nasa_msl/*.parquet", 60, length=128, stride=4, fit=0.5, calibrate=0.5, scored=("f0",)),
 }
 
 

@@ -1,7 +1,8 @@
-"""What serving publishes held against what `streamae score` writes, on the same readings: window by window.
+"""What serving publishes held against `streamae score` and `streamae.score`, on the same readings: window by window.
 
-Recorded series go through a broker into `streamae serve`, and as a file into `streamae score`. Nothing may differ, but
-for the newest windows: those that no later reading has closed yet are in the file only.
+Recorded series go through a broker into `streamae serve`, as a file into `streamae score`, and as a frame into
+`streamae.score`. Nothing may differ, but for the newest windows: those that no later reading has closed yet are in the
+file only. The notebook's function scores every row; the row that ends a window is held against that window.
 
     python -m tests.real.stream_equals_batch --series smd:machine-1-6,skab:valve1_0
 """
@@ -24,6 +25,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+import streamae
 from streamae import config as configs
 from streamae.batch import train_and_register
 from streamae.config import Config
@@ -41,6 +43,8 @@ from tests.real.replay import publish, serve
 USUAL = ("smd:machine-1-6", "smap:G-2", "msl:T-9")
 TOLERANCE = 1e-5  # relative; on one machine and runtime it is expected to be 0
 KEY = ["series", "start"]
+WITH_ROW = 0.9  # of the windows, at least, end in a row that has a score
+DIFFERENCES = ("difference", "notebook")
 
 Facts = dict[str, Any]
 
@@ -81,6 +85,22 @@ def compare(config: Config, scores: Path) -> Facts:
         and found["difference"] <= TOLERANCE
     )
     return found
+
+
+def compare_rows(config: Config, frame: pd.DataFrame) -> float:
+    """The largest relative difference between published scores and those of `streamae.score` in a window's last row.
+
+    A window that ends in silence has no row there, and the notebook says nothing of one that is mostly silent.
+    """
+    artifact = streamae.load(config.registry, config.model)
+    rows = streamae.score(artifact, frame).assign(time=frame["time"]).dropna(subset="score")
+    live = published(config)
+    live["time"] = live["end"] - config.windows.spec().cadence_ms
+    paired = live.merge(rows, on=["series", "time"], suffixes=("_live", "_rows"))
+    if len(paired) < WITH_ROW * len(live):
+        raise ValueError(f"{len(live) - len(paired)} of {len(live)} published windows end with no scored row")
+    names = ["score", *(name for name in rows.columns if name.startswith("error_"))]
+    return max(difference(paired[f"{name}_live"], paired[f"{name}_rows"]) for name in names)
 
 
 def difference(live: Any, batch: Any) -> float:
@@ -148,13 +168,13 @@ def score(config_path: Path, readings: Path) -> Path:
     return out
 
 
-def recorded(url: str, folder: Path, kind: DataSet, one: Recording, form: str) -> Facts:
+def recorded(url: str, folder: Path, kind: DataSet, one: Recording, form: str, steps: int = 20) -> Facts:
     """Train on a recording's prefix; serve and score the rest; compare."""
     service = f"{kind.name}.{one.name}.{form}"
     folder = folder / service
     folder.mkdir(parents=True)
     one.history().to_parquet(folder / "history.parquet")
-    places: dict[str, str | int] = {"port": free_port(), "steps": 20, "service": service, "store": url}
+    places: dict[str, str | int] = {"port": free_port(), "steps": steps, "service": service, "store": url}
     text = config_text(kind, one.channels, "lstm", places | {"topic": f"{service}.readings"})
     path = folder / "streamae.toml"
     path.write_text(f'{text}scores = "{form}"\n', encoding="utf-8")
@@ -165,25 +185,40 @@ def recorded(url: str, folder: Path, kind: DataSet, one: Recording, form: str) -
     serve(config, folder, one.live)
     live = pd.DataFrame(dict(zip(one.channels, one.values[one.prefix :].T, strict=True)))
     live.insert(0, "time", one.time[one.prefix :])
-    live.assign(series=one.name).to_parquet(folder / "live.parquet")
-    return {"series": one.name, "form": form, **compare(config, score(path, folder / "live.parquet"))}
+    live = live.assign(series=one.name)
+    live.to_parquet(folder / "live.parquet")
+    found = compare(config, score(path, folder / "live.parquet"))
+    notebook = compare_rows(config, live)
+    equal = found["equal"] and notebook <= TOLERANCE
+    return {"series": one.name, "form": form, **found, "notebook": notebook, "equal": equal}
 
 
-def rows(url: str, folder: Path, wanted: list[str]) -> Iterator[Facts]:
+def rows(url: str, folder: Path, wanted: list[str], steps: int) -> Iterator[Facts]:
     """A comparison a series, with scores in turn packed and plain."""
     now = time.time_ns() // 1_000_000
     for at, name in enumerate(wanted):
         kind, _, series = name.partition(":")
         (one,) = load(SETS[kind], now, names=[series])
-        yield recorded(url, folder, SETS[kind], one, ("packed", "json")[at % 2]) | {"series": name}
+        yield recorded(url, folder, SETS[kind], one, ("packed", "json")[at % 2], steps) | {"series": name}
 
 
 def table(found: list[Facts]) -> Table:
     """The comparisons for people."""
-    names = ["series", "form", "both", "only_live", "only_batch", "unclosed", "difference", "flips", "equal"]
+    names = [
+        "series",
+        "form",
+        "both",
+        "only_live",
+        "only_batch",
+        "unclosed",
+        "difference",
+        "notebook",
+        "flips",
+        "equal",
+    ]
     drawn = Table(*(name.replace("_", " ") for name in names))
     for row in found:
-        drawn.add_row(*(f"{row[name]:g}" if name == "difference" else str(row[name]) for name in names))
+        drawn.add_row(*(f"{row[name]:g}" if name in DIFFERENCES else str(row[name]) for name in names))
     return drawn
 
 
@@ -192,13 +227,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.real.stream_equals_batch", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--series", default=",".join(USUAL), help="as set:series,...")
+    parser.add_argument("--steps", type=int, default=300, help="that the network is trained for")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     options = parser.parse_args()
     wanted = options.series.split(",")
     if why := missing(*(SETS[one.partition(":")[0]] for one in wanted)):
         sys.exit(why)
     with Broker() as broker, tempfile.TemporaryDirectory(prefix="streamae-equal-") as folder:
-        found = list(rows(f"kafka://{broker.address}", Path(folder), wanted))
+        found = list(rows(f"kafka://{broker.address}", Path(folder), wanted, options.steps))
     if options.json:
         print(json.dumps(found))
     else:
