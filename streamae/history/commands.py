@@ -76,7 +76,7 @@ class Scoring:
         facts |= {"start": int(table.time.min()), "end": int(table.time.max())}
         facts |= {"rows": written.rows, "unit": unit, "above": written.above}
         if as_json:
-            sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
+            _write_json(facts)
             return
         console.print(
             f"{self._out}: {written.rows:,} {unit} of {facts['series']} series, {moment(facts['start'])} to "
@@ -141,11 +141,10 @@ class Looking:
 
             write_page(page, found)
         if as_json:
-            sys.stdout.write(msgspec.json.encode(found.facts()).decode() + "\n")
+            _write_json(found.facts())
             return
         report.show(found, console)
-        if page is not None:
-            console.print(f"\n{page}: the same with plots", highlight=False, soft_wrap=True)
+        _name_page(page, console)
 
 
 class Evaluating:
@@ -173,11 +172,19 @@ class Evaluating:
 
             write_page(page, found)
         if as_json:
-            sys.stdout.write(msgspec.json.encode(found.facts()).decode() + "\n")
+            _write_json(found.facts())
             return
         evaluate_report.show(found, console)
-        if page is not None:
-            console.print(f"\n{page}: the same with plots", highlight=False, soft_wrap=True)
+        _name_page(page, console)
+
+
+def _write_json(facts: dict[str, Any]) -> None:
+    sys.stdout.write(msgspec.json.encode(facts).decode() + "\n")
+
+
+def _name_page(page: Path | None, console: Console) -> None:
+    if page is not None:
+        console.print(f"\n{page}: the same with plots", highlight=False, soft_wrap=True)
 
 
 def again(config: Config, since: int, until: int) -> Gathered:

@@ -10,7 +10,7 @@ B windows, T ticks, C channels, N anomalies.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -64,6 +64,7 @@ class Duel:
     baseline_found: int
     alone: int  # found by the autoencoder alone
     baseline_alone: int
+    by_kind: dict[str, tuple[int, int, int]]  # injected, found, found by the baseline
 
     @property
     def better(self) -> bool:
@@ -116,12 +117,16 @@ def found(errors: Errors, given: Anomalies) -> NDArray[np.bool_]:
     return np.asarray(errors(given.spoilt, given.spoilt_rows) > threshold)
 
 
-def duel(autoencoder: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> Duel:
+def duel(autoencoder: NDArray[np.bool_], baseline: NDArray[np.bool_], kinds: Sequence[str]) -> Duel:
     """Hold what was found against what a baseline found [N each]."""
+    each = {kind: np.array(kinds) == kind for kind in KINDS}
     return Duel(
         injected=len(autoencoder),
         found=int(autoencoder.sum()),
         baseline_found=int(baseline.sum()),
         alone=int((autoencoder & ~baseline).sum()),
         baseline_alone=int((baseline & ~autoencoder).sum()),
+        by_kind={
+            kind: (int(own.sum()), int(autoencoder[own].sum()), int(baseline[own].sum())) for kind, own in each.items()
+        },
     )

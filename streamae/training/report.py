@@ -96,6 +96,15 @@ def verdict(found: Facts) -> str:
     return said
 
 
+def _by_kind(found: Facts) -> str:
+    """What was found of each kind of injected anomaly, next to what PCA found of it."""
+    duel = found["baselines"].get(LINEAR, {}).get("duel")
+    if not duel:
+        return f"not held against {LINEAR}"
+    kinds = duel["by_kind"].items()
+    return ", ".join(f"{kind} {own} of {all_} ({LINEAR} {other})" for kind, (all_, own, other) in kinds)
+
+
 def _against(duel: Facts) -> str:
     return " (clearly fewer)" if duel["better"] else " (clearly more)" if duel["worse"] else ""
 
@@ -128,7 +137,7 @@ def _lines(found: Facts) -> list[tuple[str, str]]:
     ]
     lines += [(f"baseline {name}", _judged(facts["judge"])) for name, facts in found["baselines"].items()]
     if found["baselines"]:
-        lines.append(("verdict", found["verdict"]))
+        lines += [("verdict", found["verdict"]), ("injected", _by_kind(found))]
     if "served" in found:
         lines.append(("serves", f"{found['served']} in its place, as $.training.gate says"))
     if found["refit"]:

@@ -70,7 +70,8 @@ def rivals(material: Material, built: Built) -> list[Rival]:
         if given is None:
             return found
         own = gate.found(_errors(built.rehearsed.scorer), given)
-        return [replace(one, duel=gate.duel(own, gate.found(_errors(one.rehearsed.scorer), given))) for one in found]
+        beside = [gate.found(_errors(one.rehearsed.scorer), given) for one in found]
+        return [replace(one, duel=gate.duel(own, its, given.kinds)) for one, its in zip(found, beside, strict=True)]
 
 
 def _rival(material: Material, name: str) -> Rival:

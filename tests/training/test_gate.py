@@ -8,7 +8,7 @@ import pytest
 from streamae.config import Training
 from streamae.detection.artifact import Profiles, WindowSpec
 from streamae.errors import ConfigError
-from streamae.training import gate, job
+from streamae.training import gate, job, report
 from streamae.training.gate import KINDS, Anomalies, Duel, anomalies, duel, found
 from streamae.training.rivals import Rival
 from streamae.training.series import Floats, Ints, Pool, Stretch
@@ -84,10 +84,21 @@ def test_too_few_windows_tell_nothing() -> None:
 def test_a_model_that_sees_is_clearly_better_than_one_that_does_not() -> None:
     given = given_anomalies()
     sees, sees_not = found(far, given), found(blind, given)
-    assert duel(sees, sees_not).better
-    assert duel(sees_not, sees).worse
-    assert not duel(sees, sees).better
-    assert not duel(sees, sees).worse
+    assert duel(sees, sees_not, given.kinds).better
+    assert duel(sees_not, sees, given.kinds).worse
+    assert not duel(sees, sees, given.kinds).better
+    assert not duel(sees, sees, given.kinds).worse
+
+
+def test_what_was_found_is_told_by_kind() -> None:
+    """A stuck channel is never further off than it was."""
+    given = given_anomalies()
+    told = duel(found(far, given), found(blind, given), given.kinds)
+    assert tuple(told.by_kind) == KINDS
+    assert [sum(column) for column in zip(*told.by_kind.values(), strict=True)] == [
+        told.injected, told.found, told.baseline_found
+    ]  # fmt: skip
+    assert told.by_kind["stuck"][1] < told.by_kind["shift"][1]
 
 
 def test_all_models_have_the_same_false_alarms() -> None:
@@ -101,8 +112,8 @@ def test_all_models_have_the_same_false_alarms() -> None:
 
 @pytest.mark.parametrize(("alone", "other", "better"), [(3, 0, True), (2, 0, False), (30, 20, False), (40, 20, True)])
 def test_a_few_more_could_be_chance(alone: int, other: int, better: bool) -> None:
-    assert Duel(100, 50, 50, alone, other).better is better
-    assert Duel(100, 50, 50, other, alone).worse is better
+    assert Duel(100, 50, 50, alone, other, {}).better is better
+    assert Duel(100, 50, 50, other, alone, {}).worse is better
 
 
 def rival(name: str, duel: Duel | None) -> Rival:
@@ -110,7 +121,7 @@ def rival(name: str, duel: Duel | None) -> Rival:
 
 
 def test_what_serves_is_worth_it_or_linear() -> None:
-    clearly, hardly = Duel(100, 60, 20, 50, 10), Duel(100, 60, 60, 10, 10)
+    clearly, hardly = Duel(100, 60, 20, 50, 10, {}), Duel(100, 60, 60, 10, 10, {})
     assert job.worth("lstm", [rival("kmeans", hardly), rival("pca", clearly)])
     assert not job.worth("lstm", [rival("kmeans", clearly), rival("pca", hardly)])
     assert not job.worth("lstm", [rival("pca", None)])
@@ -122,6 +133,7 @@ def test_the_gate_serves_the_baseline_where_the_network_is_not_worth_it() -> Non
     artifact = job.train(configured("lstm", policy), fleet_frame(ticks=1500))
     facts = artifact.manifest.report
     assert set(facts["baselines"]) == {"pca", "deviation"}
+    assert list(report.render(facts).columns[0].cells).count("injected") == 1
     serves_pca = artifact.manifest.autoencoder == "pca"
     assert serves_pca == (facts.get("served") == "pca") == ("not worth it" in facts["verdict"])
 
