@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamae.config import Training
-from streamae.detection.artifact import Artifact, Golden, Manifest, Profiles, Threshold
+from streamae.detection.artifact import Artifact, Golden, Manifest, Profiles, Threshold, WindowSpec
 from streamae.detection.scoring import Scorer
 from streamae.training.calibration import Budget, Calibrated, NormalErrors, calibrate, settled_smoothing
 from streamae.training.evaluation import Judged, judge
@@ -25,7 +25,7 @@ from streamae.training.fitting import Fitted, Progress, fit
 from streamae.training.graph import Graph
 from streamae.training.matching import Event
 from streamae.training.material import Material, all_spans
-from streamae.training.profiles import with_error_units
+from streamae.training.profiles import Growth, grow, growth, with_error_units
 from streamae.training.series import Floats, Ints, Pool, Stretch
 from streamae.training.views import MOST_ROWS
 
@@ -65,7 +65,7 @@ def build(material: Material, training: Training, progress: Progress | None = No
     seconds: dict[str, float] = {}
     with timed(seconds, "fit"):
         fitted = fit(material.fit, material.scored, training, progress)
-        profiles = with_error_units(fitted.graph, material.fit.learn, material.fit.profiles)
+        profiles, grown = with_units(fitted.graph, material)
     with timed(seconds, "export"):
         exported = export(fitted.graph, material.window.length, kind(training))
     draft = replace(unexported(material, training, profiles), model=exported.model, full=exported.full)
@@ -74,7 +74,7 @@ def build(material: Material, training: Training, progress: Progress | None = No
         artifact = _proved(rehearsed.scorer, material, fitted.graph)
     if training.refit:
         with timed(seconds, "refit"):
-            graph, refitted = _refitted(material, training, fitted, rehearsed.scorer.artifact)
+            graph, refitted = _refitted(material, training, fitted, grown, rehearsed.scorer.artifact)
             artifact = _proved(Scorer(refitted), material, graph)
     return Built(artifact, fitted, rehearsed, seconds)
 
@@ -94,12 +94,27 @@ def rehearse(scorer: Scorer, material: Material, training: Training, seconds: di
         return Rehearsed(able, calibrated, judge(able, material.everything, material.config.rules(), events))
 
 
-def _refitted(material: Material, training: Training, fitted: Fitted, before: Artifact) -> tuple[Graph, Artifact]:
-    """Graph and artifact, fitted once more on all spans: a network goes on from its weights for a while."""
+def with_units(graph: Graph, material: Material) -> tuple[Profiles, Growth]:
+    """Profiles with error units from fit, and by how much the graph's own grew for what calibrate shows."""
+    known = with_error_units(graph, material.fit.learn, material.fit.profiles)
+    every = msgspec.structs.replace(material.window, stride=1)
+    grown = growth(graph, _counted(material.calibrate, known, every, material), known)
+    grow(graph, grown)
+    return known, grown
+
+
+def _refitted(
+    material: Material, training: Training, fitted: Fitted, grown: Growth, before: Artifact
+) -> tuple[Graph, Artifact]:
+    """Graph and artifact, fitted once more on all spans: a network goes on from its weights for a while.
+
+    There is nothing left that it was not fitted on: its error units grow by as much as those of the fit before.
+    """
     windows = all_spans(material)
     steps = max(round(REFIT_SHARE * fitted.best_step), 1)
     again = fit(windows, material.scored, msgspec.structs.replace(training, steps=steps), before=fitted.graph)
     profiles = with_error_units(again.graph, windows.learn, windows.profiles)
+    grow(again.graph, grown)
     exported = export(again.graph, material.window.length, kind(training))
     return again.graph, replace(before, model=exported.model, full=exported.full, profiles=profiles)
 
@@ -156,7 +171,11 @@ def _normal_errors(scorer: Scorer, material: Material) -> Iterator[NormalErrors]
 
 def _served(scorer: Scorer, material: Material, parts: Sequence[Stretch]) -> Pool:
     """The windows of some stretches that serving would count."""
-    return Pool(parts, scorer.artifact.profiles.series, material.window, material.config.episodes.min_observed)
+    return _counted(parts, scorer.artifact.profiles, material.window, material)
+
+
+def _counted(parts: Sequence[Stretch], known: Profiles, window: WindowSpec, material: Material) -> Pool:
+    return Pool(parts, known.series, window, material.config.episodes.min_observed)
 
 
 def _probes(scorer: Scorer, material: Material, most: int) -> Probes:

@@ -39,6 +39,14 @@ class Moments:
     high: Doubles
 
 
+@dataclass(frozen=True)
+class Growth:
+    """Factors by which error units grow, [A, C] each."""
+
+    causal: Doubles
+    settled: Doubles
+
+
 def profiles(parts: Sequence[Stretch], length: int, channels: Sequence[Channel], ranges: dict[str, float]) -> Profiles:
     """Profiles of the series in the fit span, all error units 1. A short or new series has the fleet's, row 0."""
     grids: dict[str, list[NDArray[np.float32]]] = {}
@@ -119,6 +127,29 @@ def with_error_units(graph: Graph, pool: Pool, known: Profiles) -> Profiles:
             causal, _ = _errors(graph, pool.windows(own), np.repeat(table[row : row + 1], len(own), axis=0))
             table[row, 2] = np.exp(np.log(_units(causal, scored, usual) / usual).mean(axis=0))
     return Profiles(known.series, table)
+
+
+def growth(graph: Graph, pool: Pool, known: Profiles) -> Growth:
+    """How much larger the errors are in windows that were not fitted on, at least 1: what a model that was fitted on
+    little knows by heart, and what has begun to drift, would else be louder than the rest.
+    """
+    which = pool.spread(MOST)
+    before = graph.unit.double().numpy(), graph.settled_unit.double().numpy()
+    if not len(which):
+        return Growth(*(np.ones(one.shape) for one in before))
+    scored = graph.scored.numpy() > 0
+    errors = _errors(graph, pool.windows(which), known.table[pool.row[which]])
+    now = [
+        _units(one / known.table[pool.row[which], 2][:, None], scored, at)
+        for one, at in zip(errors, before, strict=True)
+    ]
+    return Growth(*(np.maximum(units / at, 1.0) for units, at in zip(now, before, strict=True)))
+
+
+def grow(graph: Graph, by: Growth) -> None:
+    """Let the graph's error units be so much larger."""
+    for unit, factor in ((graph.unit, by.causal), (graph.settled_unit, by.settled)):
+        unit.mul_(torch.from_numpy(factor))
 
 
 def _errors(graph: Graph, windows: NDArray[np.float32], profile: NDArray[np.float32]) -> tuple[Doubles, Doubles]:

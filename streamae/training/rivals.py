@@ -19,12 +19,11 @@ from streamae.config import DEVIATION, LINEAR
 from streamae.detection.artifact import Artifact
 from streamae.detection.scoring import MICRO_BATCH, Errors, Scorer
 from streamae.training import gate
-from streamae.training.building import Built, Rehearsed, rehearse, timed, unexported
+from streamae.training.building import Built, Rehearsed, rehearse, timed, unexported, with_units
 from streamae.training.fitting import Fitted, fit, reproducible
 from streamae.training.gate import Anomalies, Duel
 from streamae.training.graph import FullGraph, Graph
 from streamae.training.material import Material
-from streamae.training.profiles import with_error_units
 from streamae.training.series import Floats, Ints, Pool, within
 
 
@@ -82,7 +81,7 @@ def _rival(material: Material, name: str) -> Rival:
     seconds: dict[str, float] = {}
     with timed(seconds, "fit"):
         fitted = fit(material.fit, material.scored, plain)
-        profiles = with_error_units(fitted.graph, material.fit.learn, material.fit.profiles)
+        profiles, _ = with_units(fitted.graph, material)
     scorer = Unexported(unexported(material, plain, profiles), fitted.graph)
     return Rival(name, fitted, rehearse(scorer, material, plain, seconds), seconds)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 FITTED = 40  # blocks that Gumbel's law is fitted to, where there are as many
 PEAKS = 0.25  # of the blocks: those that the law of peaks is fitted to
 USUAL_TAIL, USUAL_PEAKS = 0.5, 10  # mean by which the log of a peak exceeds the quantile; the peaks that it counts for
+USUAL_SPREAD, USUAL_BLOCKS = 0.4, 1  # scale of Gumbel's law of logs; the blocks that it counts for
 FURTHEST = 5.0  # times the largest error that was seen: a law reaches no further
 SMALLEST = 1e-2  # error units; smaller errors are taken for this, so that exact models do not alert on nothing
 EULER = 0.5772156649015329
@@ -73,11 +74,15 @@ def gumbel(log: Doubles, share: float) -> float:
     """Largest errors of blocks follow Gumbel's law, by L-moments (Hosking, "L-Moments", 1990, table 2).
 
     The more blocks there are, the longer ones are made of them: the law holds the better, and reaches less far beyond
-    what was seen.
+    what was seen. Its spread is drawn towards a usual one, as if that had been seen in a block more: one says nothing
+    of it, and a few that are alike say little about the next.
     """
     joined = max(1, len(log) // FITTED)
-    mean, half_difference = lmoments(block_maxima(log, joined))
-    spread = half_difference / np.log(2)
+    maxima = block_maxima(log, joined)
+    mean, half_difference = lmoments(maxima)
+    seen = half_difference / np.log(2)
+    known = len(maxima) - 1
+    spread = (known * seen + USUAL_BLOCKS * USUAL_SPREAD) / (known + USUAL_BLOCKS)
     return float(mean - EULER * spread - spread * np.log(-joined * np.log1p(-share)))
 
 

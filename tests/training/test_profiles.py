@@ -13,7 +13,7 @@ from streamae.training import files
 from streamae.training.fitting import FitWindows, fit
 from streamae.training.graph import Graph
 from streamae.training.material import Material, prepare
-from streamae.training.profiles import FLOOR, SMALLEST_UNIT, profiles, with_error_units
+from streamae.training.profiles import FLOOR, SMALLEST_UNIT, grow, growth, profiles, with_error_units
 from streamae.training.series import Pool, Stretch
 from tests.training.conftest import CHANNELS, configured
 
@@ -175,3 +175,25 @@ def test_how_far_machines_stand_apart_is_in_the_fleets_unit_and_in_no_other() ->
     with torch.no_grad():
         unknown = graph(windows, torch.from_numpy(known.table[:1]).expand(len(windows), -1, -1))[0]
     assert 0.2 < float(unknown.median()) < 1.5  # as loud as any other, under a profile that spans both
+
+
+def test_units_grow_by_what_is_louder_later_and_never_shrink() -> None:
+    graph, known, _ = noisy_fleet({"one": 1.0, "other": 1.0})
+    noise_later = np.random.default_rng(1).standard_normal((6000, 2)).astype(np.float32) * np.array(
+        [3, 0.5], np.float32
+    )
+    later = Pool([Stretch("one", 0, noise_later)], known.series, WindowSpec(length=64, stride=4, cadence_ms=1), 0.5)
+    grown = growth(graph, later, known)
+    np.testing.assert_allclose(grown.causal[:, 0], 9, rtol=0.1)
+    np.testing.assert_allclose(grown.settled[:, 0], 9, rtol=0.1)
+    assert (grown.causal[:, 1] >= 1).all()
+    assert (grown.causal[:, 1] < 1.3).all()  # PCA of the other channel reaches a little into it
+    before = graph.unit.numpy().copy()
+    grow(graph, grown)
+    np.testing.assert_allclose(graph.unit.numpy(), before * grown.causal, rtol=1e-6)
+
+
+def test_where_nothing_comes_later_units_stay() -> None:
+    graph, known, _ = noisy_fleet({"one": 1.0})
+    nothing = Pool([], known.series, WindowSpec(length=64, stride=4, cadence_ms=1), 0.5)
+    assert (growth(graph, nothing, known).causal == 1).all()
