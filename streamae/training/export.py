@@ -29,7 +29,7 @@ TOLERANCE = 1e-5  # relative difference
 # Differences are relative to the value, or to this many error units where the value is smaller. A channel that stands
 # off its centre and is rebuilt well has a tiny error that is the difference of larger numbers: one unit is its measure.
 SMALLEST = {"error": 1e-2, "settled_error": 1e-2, "channel_error": 1.0}
-KEPT = 16  # exports that a process keeps, to be filled with other weights
+KEPT = 64  # exports that a process keeps, to be filled with other weights
 SERVED = "served."  # what the names of a graph's weights begin with in FullGraph
 RANDOM = {
     "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli", "Dropout",
