@@ -130,8 +130,9 @@ def with_error_units(graph: Graph, pool: Pool, known: Profiles) -> Profiles:
 
 
 def growth(graph: Graph, pool: Pool, known: Profiles) -> Growth:
-    """How much larger the errors are in windows that were not fitted on, at least 1: what a model that was fitted on
-    little knows by heart, and what has begun to drift, would else be louder than the rest.
+    """By how much error units are to grow for what windows show that were not fitted on: never by less than 1.
+
+    What a model knows by heart, or what has begun to drift, would else be louder than the rest.
     """
     which = pool.spread(MOST)
     before = graph.unit.double().numpy(), graph.settled_unit.double().numpy()

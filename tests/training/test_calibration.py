@@ -90,12 +90,6 @@ def test_less_than_a_block_is_taken_for_one() -> None:
     assert known.fleet.error == pytest.approx(FURTHEST * largest, rel=1e-3)  # one block says nothing about others
 
 
-def test_blocks_that_are_alike_by_chance_do_not_make_a_threshold_at_what_was_seen() -> None:
-    few, many = threshold(np.ones(3), 0.01), threshold(np.ones(300), 0.01)
-    assert few > 1.5
-    assert many < 1.2
-
-
 def test_lasting_and_smoothed_look_at_neighbours() -> None:
     values = np.array([1, 5, 4, 2], np.float32)
     assert lasting(values, 2).tolist() == [1, 4, 2]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import Tensor
 
 from streamae.config import Training
 from streamae.detection.artifact import Channel, Profiles, WindowSpec
 from streamae.training import files
+from streamae.training.building import with_units
 from streamae.training.fitting import FitWindows, fit
 from streamae.training.graph import Graph
 from streamae.training.material import Material, prepare
@@ -191,6 +195,18 @@ def test_units_grow_by_what_is_louder_later_and_never_shrink() -> None:
     before = graph.unit.numpy().copy()
     grow(graph, grown)
     np.testing.assert_allclose(graph.unit.numpy(), before * grown.causal, rtol=1e-6)
+
+
+def test_what_serves_has_units_that_grew_on_calibrate(material: Material) -> None:
+    def units(calibrate: list[Stretch]) -> Tensor:
+        graph = fit(material.fit, material.scored, Training(autoencoder="pca", rank=4)).graph
+        with_units(graph, replace(material, calibrate=calibrate))
+        return graph.unit
+
+    louder = [Stretch(one.series, one.first, 3 * one.grid) for one in material.calibrate]
+    grown = units(louder) / units([])
+    assert (grown >= 1).all()
+    assert grown.median() > 2
 
 
 def test_where_nothing_comes_later_units_stay() -> None:

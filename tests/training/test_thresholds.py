@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from streamae.config import Training
 from streamae.training.thresholds import (
+    COUNTING,
     FURTHEST,
     PEAKS,
     RULES,
@@ -66,10 +67,19 @@ def test_no_more_blocks_exceed_a_threshold_than_can_be_counted(
     assert exceeded <= max(int(len(maxima) * share), 1)
 
 
-@pytest.mark.parametrize("rule", ["gumbel", "conformal", "quantile"])
+@pytest.mark.parametrize("rule", COUNTING)
 @pytest.mark.parametrize("maxima", [[0.0], [0.0] * 50, [2.0], [2.0] * 50])
-def test_errors_without_spread_are_their_own_threshold(rule: Rule, maxima: list[float]) -> None:
+def test_rules_that_count_take_errors_without_spread_for_the_threshold(rule: Rule, maxima: list[float]) -> None:
     assert threshold(np.array(maxima), 0.01, rule) == pytest.approx(max(maxima[0], SMALLEST), rel=1e-3)
+
+
+@pytest.mark.parametrize(("level", "least"), [(0.0, SMALLEST), (2.0, 2.0)])
+def test_gumbel_takes_them_for_it_as_far_as_there_are_many(level: float, least: float) -> None:
+    """One block says nothing about the next, three that are alike say little, and many nearly all."""
+    one, three, many = (threshold(np.full(count, level), 0.01) / least for count in (1, 3, 79))
+    assert one == pytest.approx(FURTHEST, rel=1e-3)
+    assert 1.5 < three < 3
+    assert 1 < many < 1.05
 
 
 @pytest.mark.parametrize(
