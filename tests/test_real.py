@@ -57,7 +57,7 @@ def test_a_valve_from_its_prefix_to_its_alerts(tmp_path: Path) -> None:
     begin = int(valves[0].time[valves[0].prefix])
     history = files.read([str(tmp_path / "skab.fleet.lstm" / "history.parquet")], valves[0].channels)
     assert len(history) == 400 and history.time.max() < begin
-    assert now - 3000 < valves[0].time[-1] <= now
+    assert now - SKAB.stride * SKAB.cadence_ms < valves[0].time[-1] <= now
     assert (found["events"], found["readings"], found["failed"]) == (1, 747, {})
     assert all(alert.start >= begin for alert in outcome.alerts)
     assert outcome.seconds["train"] > 0
