@@ -17,6 +17,8 @@ StreamaeError                 exit 1
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class StreamaeError(Exception):
     """Something that a user of StreamAE can understand and act on."""
@@ -76,3 +78,9 @@ class RestartMe(StreamaeError):
 
 class Fenced(RestartMe):
     """Another process has taken over this one's place."""
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """The first of many names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"

@@ -24,6 +24,7 @@ DEVIATION = "deviation"  # from the mean: a baseline only
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
+ThresholdRule = Literal["gumbel", "pot", "conformal", "quantile"]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 
 
@@ -161,7 +162,7 @@ class Training(Section, frozen=True, kw_only=True):
     spans: Spans = Spans()
     refit: bool = False  # once judged, fit again on all spans; thresholds stay those of the judged fit
     budget_per_week: Annotated[float, Meta(gt=0)] = 1.0  # false episodes per series and week that are accepted
-    threshold_rule: Literal["gumbel", "pot", "conformal", "quantile"] = "gumbel"  # how thresholds come from the budget
+    threshold_rule: ThresholdRule = "gumbel"  # how thresholds come from the budget
 
     @property
     def columns(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ from streamae.config import Episodes, Windows
 from streamae.detection.artifact import Manifest
 from streamae.detection.detector import Rules
 from streamae.detection.scoring import Scorer
+from streamae.errors import some
 from streamae.history.candidates import Asked, Candidate, candidates
 from streamae.history.figures import Facts, Watch, about, episode, figures, matched, watch
 from streamae.history.past import Past, Told, look_back
@@ -117,6 +118,5 @@ def _notes(past: Past, asked: Asked) -> list[str]:
             notes.append("budgets are calibrated on readings that it was fitted on, so they give more alerts than said")
     strangers = sorted(set(past.stored.names) - set(past.scorer.artifact.profiles.series))
     if strangers:
-        more = f" and {len(strangers) - 5} more" if len(strangers) > 5 else ""
-        notes.append(f"the model does not know {', '.join(strangers[:5])}{more}: the fleet's profile holds for them")
+        notes.append(f"the model does not know {some(strangers, 5)}: the fleet's profile holds for them")
     return notes

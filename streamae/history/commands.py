@@ -123,9 +123,7 @@ class Looking:
         """Raises ConfigError, RegistryError, DataError before anything is scored."""
         self._config = config
         self._artifact = champion(config, version)
-        patterns = patterns or config.training.files
-        if not patterns:
-            raise ConfigError("$.training.files names no files to look back on: name them after the config")
+        patterns = _named(patterns, config, "look back")
         since, until = (bound if bound is not None else usual for bound, usual in zip(between, EVER, strict=True))
         self._table = readings(config, self._artifact, patterns).between(since, until)
         if not len(self._table):
@@ -156,10 +154,7 @@ class Evaluating:
         """Raises ConfigError, RegistryError, DataError before anything is scored."""
         known = read_labels(labels)
         self._artifact = champion(config, version)
-        patterns = patterns or config.training.files
-        if not patterns:
-            raise ConfigError("$.training.files names no files to evaluate on: name them after the config")
-        table = readings(config, self._artifact, patterns)
+        table = readings(config, self._artifact, _named(patterns, config, "evaluate"))
         since, until = bounds(self._artifact.manifest)
         self._asked = Question(config, table, known, baselines, lambda as_then: again(as_then, since, until))
 
@@ -176,6 +171,14 @@ class Evaluating:
             return
         evaluate_report.show(found, console)
         _name_page(page, console)
+
+
+def _named(patterns: Sequence[str], config: Config, use: str) -> Sequence[str]:
+    """The files of the command line; those of the config, where it names none. Raises ConfigError."""
+    named = patterns or config.training.files
+    if not named:
+        raise ConfigError(f"$.training.files names no files to {use} on: name them after the config")
+    return named
 
 
 def _write_json(facts: dict[str, Any]) -> None:

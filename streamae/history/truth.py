@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamae.detection.artifact import Manifest, Span
-from streamae.errors import DataError
+from streamae.errors import DataError, some
 from streamae.history.figures import learnt_spans
 from streamae.training.files import Table, moment
 from streamae.training.matching import Event
@@ -118,8 +118,8 @@ def _inside(rows: Rows, labels: Sequence[Event]) -> tuple[tuple[Event, ...], tup
     known = [one for one in labels if one.series in set(names)]
     if not known:
         raise DataError(
-            f"labels: of series {_some(strangers)}, and the readings are of {_some(names)}: name the series as the "
-            "readings do"
+            f"labels: of series {some(strangers, SHOWN)}, and the readings are of {some(names, SHOWN)}: "
+            "name the series as the readings do"
         )
     bounds = {name: rows.time[rows.of_series(at)][[0, -1]].tolist() for at, name in enumerate(names)}
     inside = [one for one in known if one.end > bounds[one.series][0] and one.start <= bounds[one.series][1]]
@@ -133,7 +133,9 @@ def _inside(rows: Rows, labels: Sequence[Event]) -> tuple[tuple[Event, ...], tup
     notes = []
     if strangers:
         lost = len(labels) - len(known)
-        notes.append(f"{lost} of {len(labels)} labelled events are of series without readings: {_some(strangers)}")
+        notes.append(
+            f"{lost} of {len(labels)} labelled events are of series without readings: {some(strangers, SHOWN)}"
+        )
     if len(inside) < len(known):
         notes.append(f"{len(known) - len(inside)} labelled events lie outside of the time of their series' readings")
     return tuple(sorted(inside, key=lambda one: (one.start, one.series))), tuple(notes)
@@ -154,8 +156,3 @@ def _learnt(manifest: Manifest) -> dict[str, Span]:
 
 def _overlap(event: Event, span: Span) -> bool:
     return event.end > span.start and event.start < span.end
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{', '.join(names[:SHOWN])}{more}"

@@ -65,7 +65,7 @@ def build(material: Material, training: Training, progress: Progress | None = No
     seconds: dict[str, float] = {}
     with timed(seconds, "fit"):
         fitted = fit(material.fit, material.scored, training, progress)
-        profiles, grown = with_units(fitted.graph, material)
+        profiles, grown = with_grown_units(fitted.graph, material)
     with timed(seconds, "export"):
         exported = export(fitted.graph, material.window.length, kind(training))
     draft = replace(unexported(material, training, profiles), model=exported.model, full=exported.full)
@@ -94,7 +94,7 @@ def rehearse(scorer: Scorer, material: Material, training: Training, seconds: di
         return Rehearsed(able, calibrated, judge(able, material.everything, material.config.rules(), events))
 
 
-def with_units(graph: Graph, material: Material) -> tuple[Profiles, Growth]:
+def with_grown_units(graph: Graph, material: Material) -> tuple[Profiles, Growth]:
     """Profiles with error units from fit, and by how much the graph's own grew for what calibrate shows."""
     known = with_error_units(graph, material.fit.learn, material.fit.profiles)
     every = msgspec.structs.replace(material.window, stride=1)

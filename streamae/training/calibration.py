@@ -16,10 +16,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from streamae.config import ThresholdRule
 from streamae.detection.artifact import Threshold, WindowSpec
 from streamae.errors import DataError
 from streamae.training.series import smoothed_ticks
-from streamae.training.thresholds import COUNTING, Doubles, Rule, block_maxima, threshold
+from streamae.training.thresholds import COUNTING, Doubles, block_maxima, threshold
 from streamae.training.views import MOST_ROWS
 
 WEEK_MS = 604_800_000
@@ -37,7 +38,7 @@ class Budget:
     per_week: float  # false episodes per series
     window: WindowSpec
     fire_after: int = 1
-    rule: Rule = "gumbel"
+    rule: ThresholdRule = "gumbel"
 
     @property
     def block(self) -> int:

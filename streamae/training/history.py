@@ -26,7 +26,7 @@ from streamae.config import Config
 from streamae.detection.artifact import Channel, Span
 from streamae.detection.json_records import JsonDecoder
 from streamae.detection.readings import RecordColumns
-from streamae.errors import ConfigError, DataError, TopicsError
+from streamae.errors import ConfigError, DataError, TopicsError, some
 from streamae.topics import open_store
 from streamae.topics.topics import Records, TopicStore
 from streamae.training import files
@@ -123,9 +123,7 @@ class _Seen:
         found = [f"{topic}: {self.dead.total():,} of {self.records:,} records are no readings: {self.why()}"]
         found = found if self.dead else []
         if torn:
-            more = f" and {len(torn) - SHOWN} more" if len(torn) > SHOWN else ""
-            where = f"{', '.join(torn[:SHOWN])}{more}"
-            found.append(f"{topic}: series in several partitions, so nobody knows their order: {where}")
+            found.append(f"{topic}: series in several partitions, so nobody knows their order: {some(torn, SHOWN)}")
         return found
 
     def why(self) -> str:

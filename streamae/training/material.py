@@ -15,7 +15,7 @@ import torch
 
 from streamae.config import Config
 from streamae.detection.artifact import Channel, Manifest, Span, WindowSpec
-from streamae.errors import ConfigError, DataError
+from streamae.errors import ConfigError, DataError, some
 from streamae.training.files import Table, moment
 from streamae.training.fitting import FitWindows
 from streamae.training.profiles import profiles
@@ -128,14 +128,9 @@ def _time_notes(table: Table, window: WindowSpec, whole: Counter[str], kept: Cou
     lost = [f"{name} ({1 - kept[name] / whole[name]:.0%})" for name in sorted(whole) if kept[name] < whole[name] / 2]
     if lost:
         yield (
-            f"more than half of the fit span is left out of {_some(lost)}. If that is normal from now on, "
+            f"more than half of the fit span is left out of {some(lost, SHOWN)}. If that is normal from now on, "
             "train with $.training.leave_out_alerts = false; if not, on a time before it, by --since and --until"
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{', '.join(names[:SHOWN])}{more}"
 
 
 def _notes(table: Table, span: dict[str, Span], channels: Sequence[Channel], windows: FitWindows) -> Iterator[str]:
@@ -145,7 +140,7 @@ def _notes(table: Table, span: dict[str, Span], channels: Sequence[Channel], win
     known = windows.profiles
     strangers = sorted(set(table.names) - set(known.series))
     if strangers:
-        yield f"too short on the fit span, so the fleet's profile holds: {_some(strangers)}"
+        yield f"too short on the fit span, so the fleet's profile holds: {some(strangers, SHOWN)}"
     with np.errstate(all="ignore"):
         level = np.nanmax(abs(known.table[:, 0]), axis=0)  # [C]
     for channel, far, scale in zip(channels, level, known.table[:, 1].min(axis=0), strict=True):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streamae.detection.artifact import Channel, Profiles
 from streamae.training.graph import Graph
-from streamae.training.series import Pool, Stretch
+from streamae.training.series import Pool, Stretch, evenly
 
 FLOOR = 0.1  # of the range: the smallest scale; of the mean unit: the smallest error unit
 SMALLEST_UNIT = 1e-4  # squared scales: an error of a hundredth of a scale is no anomaly, however exact the model is
@@ -122,7 +122,7 @@ def with_error_units(graph: Graph, pool: Pool, known: Profiles) -> Profiles:
     begins = np.searchsorted(pool.row[by_row], np.arange(len(table) + 1))
     for row in range(len(table)):
         which = by_row[begins[row] : begins[row + 1]]
-        own = which[np.linspace(0, len(which) - 1, min(most, len(which))).astype(np.int64)] if row else every
+        own = which[evenly(len(which), most)] if row else every
         if len(own):
             causal, _ = _errors(graph, pool.windows(own), np.repeat(table[row : row + 1], len(own), axis=0))
             table[row, 2] = np.exp(np.log(_units(causal, scored, usual) / usual).mean(axis=0))

@@ -19,7 +19,7 @@ from streamae.config import DEVIATION, LINEAR
 from streamae.detection.artifact import Artifact
 from streamae.detection.scoring import MICRO_BATCH, Errors, Scorer
 from streamae.training import gate
-from streamae.training.building import Built, Rehearsed, rehearse, timed, unexported, with_units
+from streamae.training.building import Built, Rehearsed, rehearse, timed, unexported, with_grown_units
 from streamae.training.fitting import Fitted, fit, reproducible
 from streamae.training.gate import Anomalies, Duel
 from streamae.training.graph import FullGraph, Graph
@@ -81,7 +81,7 @@ def _rival(material: Material, name: str) -> Rival:
     seconds: dict[str, float] = {}
     with timed(seconds, "fit"):
         fitted = fit(material.fit, material.scored, plain)
-        profiles, _ = with_units(fitted.graph, material)
+        profiles, _ = with_grown_units(fitted.graph, material)
     scorer = Unexported(unexported(material, plain, profiles), fitted.graph)
     return Rival(name, fitted, rehearse(scorer, material, plain, seconds), seconds)
 

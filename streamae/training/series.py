@@ -228,7 +228,12 @@ class Pool:
 
     def spread(self, most: int) -> Ints:
         """At most so many of the windows, evenly over all: their places [<= most]."""
-        return np.linspace(0, len(self) - 1, min(most, len(self))).astype(np.int64)
+        return evenly(len(self), most)
+
+
+def evenly(count: int, most: int) -> Ints:
+    """Places of at most so many of `count` things, evenly over all: [<= most]."""
+    return np.linspace(0, count - 1, min(most, count)).astype(np.int64)
 
 
 def _observed_starts(grid: Floats, length: int, min_observed: float) -> Ints:

@@ -7,10 +7,11 @@ threshold. What a rule makes of few blocks, or of two kinds of them, is bounded 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streamae.config import ThresholdRule
 
 FITTED = 40  # blocks that Gumbel's law is fitted to, where there are as many
 PEAKS = 0.25  # of the blocks: those that the law of peaks is fitted to
@@ -21,11 +22,10 @@ SMALLEST = 1e-2  # error units; smaller errors are taken for this, so that exact
 EULER = 0.5772156649015329
 
 Doubles = NDArray[np.float64]
-Rule = Literal["gumbel", "pot", "conformal", "quantile"]
-COUNTING: tuple[Rule, ...] = ("conformal", "quantile")  # they go no further than what was seen
+COUNTING: tuple[ThresholdRule, ...] = ("conformal", "quantile")  # they go no further than what was seen
 
 
-def threshold(maxima: Doubles, share: float, rule: Rule = "gumbel") -> float:
+def threshold(maxima: Doubles, share: float, rule: ThresholdRule = "gumbel") -> float:
     """The error that a share of blocks exceeds, from the largest errors [N] of normal blocks in order.
 
     No more blocks exceed it than are allowed, or one, whatever the rule says.
@@ -99,7 +99,7 @@ def block_maxima(values: Doubles, block: int) -> Doubles:
     return np.asarray(values[:whole].reshape(-1, block).max(axis=1))
 
 
-RULES: dict[Rule, Callable[[Doubles, float], float]] = {
+RULES: dict[ThresholdRule, Callable[[Doubles, float], float]] = {
     "gumbel": gumbel,
     "pot": pot,
     "conformal": conformal,

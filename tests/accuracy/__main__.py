@@ -24,7 +24,7 @@ from rich.progress import track
 from tests.accuracy.judging import Candidate, Row, judge
 from tests.accuracy.recordings import FAMILIES, development, records
 from tests.accuracy.tables import by_family, costs, left_out_choice, served, spread
-from tests.real.recordings import data_folder
+from tests.real.recordings import missing
 
 AUTOENCODERS = ("lstm", "transformer", "pca", "kmeans", "neighbours")
 DEVELOPED = (
@@ -43,8 +43,8 @@ DEVELOPED = (
 def main() -> None:
     """Run what the options name; prints tables."""
     options = _options()
-    if not (data_folder() / "manifest.json").is_file():
-        sys.exit(f"no {data_folder() / 'manifest.json'}: name the folder of labelled series in STREAMAE_DATA")
+    if why := missing():
+        sys.exit(why)
     chosen = (development if options.development else records)(options.families.split(","))
     tasks = [
         (record, one, int(seed), options.check_causal)

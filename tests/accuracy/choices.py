@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from streamae import config as configs
-from streamae.config import Config
+from streamae.config import Config, ThresholdRule
 from streamae.detection.scoring import Scorer
 from streamae.history.candidates import normal_errors
 from streamae.history.past import Past, Thresholds, look_back
@@ -25,7 +25,7 @@ from streamae.training import files, job
 from streamae.training.calibration import Budget, NormalErrors, calibrate
 from streamae.training.matching import Alerted, Event, match
 from streamae.training.series import usual
-from streamae.training.thresholds import RULES, Rule
+from streamae.training.thresholds import RULES
 from tests.real.recordings import DataSet, Recording, config_text
 
 WITH_COMMANDS = ("nasa_smap", "nasa_msl")  # of which all but the telemetry value are context, as in `make real`
@@ -43,7 +43,7 @@ APART = 32  # rows
 class Choice(NamedTuple):
     """How alerts come from errors."""
 
-    rule: Rule
+    rule: ThresholdRule
     keep_budget: bool
     fire_after: int
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 import streamae
 from streamae.history.vus import period, volume
 from tests.accuracy.recordings import Record, load, records
-from tests.real.recordings import data_folder
+from tests.real.recordings import missing
 
 FLEETS = "smd,asd,jumpstarter2,skab"
 LEARNT = pd.Timestamp("2024-01-01", tz="UTC")  # the end of every prefix, so that all are split alike
@@ -136,8 +136,8 @@ def main() -> None:
     parser.add_argument("--families", default=FLEETS)
     parser.add_argument("--autoencoders", default="pca,lstm")
     options = parser.parse_args()
-    if not (data_folder() / "manifest.json").is_file():
-        sys.exit(f"no {data_folder() / 'manifest.json'}: name the folder of labelled series in STREAMAE_DATA")
+    if why := missing():
+        sys.exit(why)
     torch.set_num_threads(1)
     table: dict[Any, dict[str, float]] = {}
     valves: dict[Any, dict[str, float]] = {}

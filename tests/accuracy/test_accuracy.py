@@ -7,11 +7,9 @@ import pytest
 from tests.accuracy.judging import Candidate, Row, judge
 from tests.accuracy.recordings import DEVELOPMENT, FAMILIES, development, records
 from tests.accuracy.tables import MACRO, by_family, left_out_choice, served, spread
-from tests.real.recordings import data_folder
+from tests.real.recordings import missing
 
-needs_data = pytest.mark.skipif(
-    not (data_folder() / "manifest.json").is_file(), reason="no labelled series: name their folder in STREAMAE_DATA"
-)
+needs_data = pytest.mark.skipif(bool(missing()), reason=missing())
 
 
 def row(family: str, series: str, candidate: str, causal: float, seed: int = 0, worth: bool = False) -> Row:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.accuracy.fleets import LEARNT, Called, called, machine, scored, volumes
 from tests.accuracy.recordings import records
-from tests.real.recordings import data_folder
+from tests.real.recordings import missing
 
 
 def test_rows_are_counted_by_what_they_are_and_what_they_are_called() -> None:
@@ -21,9 +21,7 @@ def test_rows_are_counted_by_what_they_are_and_what_they_are_called() -> None:
     assert Called.of(np.ones(8, np.bool_), label).false_alarms == 1
 
 
-@pytest.mark.skipif(
-    not (data_folder() / "manifest.json").is_file(), reason="no labelled series: name their folder in STREAMAE_DATA"
-)
+@pytest.mark.skipif(bool(missing()), reason=missing())
 def test_an_artifact_of_two_valves_scores_both_and_one_that_it_never_saw() -> None:
     first, second, third = (machine(one) for one in records(["skab"])[:3])
     assert {one.prefix.index[-1] + pd.Timedelta(seconds=1) for one in (first, second, third)} == {LEARNT}

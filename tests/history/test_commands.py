@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from streamae.registry import Registry
 from streamae.training import files
 from tests.graphs import tiny_artifact
 from tests.history.conftest import World
+from tests.history.pages import self_contained
 from tests.history.tables import swinging
 
 CONFIG = """\
@@ -262,30 +262,6 @@ def test_a_backtest_that_cannot_be_is_explained(
     assert says in " ".join(capsys.readouterr().err.split())
 
 
-class Page(HTMLParser):
-    """What a page names and holds."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.addresses: list[str] = []
-        self.images: list[str] = []
-        self.ids: list[str] = []
-        self.text: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        self.tags.append(tag)
-        self.addresses += [value for name, value in attrs if name in ("src", "href", "xlink:href") and value]
-        self.ids += [value for name, value in attrs if name == "id" and value]
-        if tag == "svg":
-            assert found["role"] == "img"
-            self.images.append(found["aria-label"] or "")
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
-
-
 def test_a_page_holds_all_that_it_shows(tmp_path: Path) -> None:
     names = [f'<pump> & "{at}"' for at in range(PLOTS + 2)]
     frame = swinging(rows=240, series=names)
@@ -294,12 +270,7 @@ def test_a_page_holds_all_that_it_shows(tmp_path: Path) -> None:
     table = files.table(frame, ["channel-0", "channel-1"])
     found = backtest(Scorer(artifact), table, usual_rules(artifact.manifest), Asked.of([1, 2]))
     write_page(tmp_path / "page.html", found)
-    text = (tmp_path / "page.html").read_text()
-    seen = Page()
-    seen.feed(text)
-    assert not re.search(r"https?:|url\((?!#)|@import", text)
-    assert all(address.startswith("#") and address[1:] in seen.ids for address in seen.addresses)
-    assert len(seen.ids) == len(set(seen.ids))
+    text, seen = self_contained(tmp_path / "page.html")
     assert "script" not in seen.tags and "pump" not in seen.tags
     plotted = [image for image in seen.images if image.startswith("Scores over time of")]
     assert len(plotted) == PLOTS and len(seen.images) == PLOTS + page.ZOOMS

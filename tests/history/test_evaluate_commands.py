@@ -20,8 +20,9 @@ from streamae.registry import Registry
 from streamae.training import files
 from tests.graphs import tiny_artifact
 from tests.history.conftest import END_MS, World
+from tests.history.pages import Page, self_contained
 from tests.history.tables import swinging
-from tests.history.test_commands import CONFIG, Page, run
+from tests.history.test_commands import CONFIG, run
 from tests.history.test_evaluate import CALM, CHANNELS, HOT, LEARNT, asked, at, event, model
 
 
@@ -169,12 +170,7 @@ def test_a_page_looks_at_all_that_was_missed_and_false(tmp_path: Path, monkeypat
     found = evaluate(model(), asked(calm, files.table(frame, CHANNELS)), lambda stage: lambda handled: None)
     assert len(found.false) == 5 and len(found.missed) == 4
     write_page(tmp_path / "page.html", found)
-    text = (tmp_path / "page.html").read_text()
-    seen = Page()
-    seen.feed(text)
-    assert not re.search(r"https?:|url\((?!#)|@import", text)
-    assert all(address.startswith("#") and address[1:] in seen.ids for address in seen.addresses)
-    assert len(seen.ids) == len(set(seen.ids))
+    text, seen = self_contained(tmp_path / "page.html")
     assert "script" not in seen.tags and "pump" not in seen.tags
     assert len([image for image in seen.images if image.startswith("Scores around Missed event")]) == 4
     assert len([image for image in seen.images if image.startswith("Scores around False episode")]) == 5

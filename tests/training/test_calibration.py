@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from streamae.config import ThresholdRule
 from streamae.detection.artifact import WindowSpec
 from streamae.errors import DataError
 from streamae.training.calibration import (
@@ -19,7 +20,7 @@ from streamae.training.calibration import (
     settled_smoothing,
     smoothed,
 )
-from streamae.training.thresholds import COUNTING, FURTHEST, Rule, threshold
+from streamae.training.thresholds import COUNTING, FURTHEST, threshold
 
 WINDOW = WindowSpec(length=32, stride=4, cadence_ms=60_000)
 WINDOWS_PER_WEEK = WEEK_MS // (WINDOW.stride * WINDOW.cadence_ms)
@@ -115,7 +116,7 @@ def test_what_is_promised_depends_on_how_much_was_seen() -> None:
 
 
 @pytest.mark.parametrize("rule", COUNTING)
-def test_rules_that_count_promise_no_less_than_one_in_what_was_seen(rule: Rule) -> None:
+def test_rules_that_count_promise_no_less_than_one_in_what_was_seen(rule: ThresholdRule) -> None:
     known = calibrate([errors(0.5, 1)], Budget(1.0, WINDOW, 2, rule))
     assert f"{rule} goes no further than what was seen, so expect 2 or more" in promise(
         known, Budget(1.0, WINDOW, 2, rule)

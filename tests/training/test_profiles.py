@@ -13,7 +13,7 @@ from torch import Tensor
 from streamae.config import Training
 from streamae.detection.artifact import Channel, Profiles, WindowSpec
 from streamae.training import files
-from streamae.training.building import with_units
+from streamae.training.building import with_grown_units
 from streamae.training.fitting import FitWindows, fit
 from streamae.training.graph import Graph
 from streamae.training.material import Material, prepare
@@ -200,7 +200,7 @@ def test_units_grow_by_what_is_louder_later_and_never_shrink() -> None:
 def test_what_serves_has_units_that_grew_on_calibrate(material: Material) -> None:
     def units(calibrate: list[Stretch]) -> Tensor:
         graph = fit(material.fit, material.scored, Training(autoencoder="pca", rank=4)).graph
-        with_units(graph, replace(material, calibrate=calibrate))
+        with_grown_units(graph, replace(material, calibrate=calibrate))
         return graph.unit
 
     louder = [Stretch(one.series, one.first, 3 * one.grid) for one in material.calibrate]

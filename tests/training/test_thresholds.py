@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from streamae.config import Training
+from streamae.config import ThresholdRule, Training
 from streamae.training.thresholds import (
     COUNTING,
     FURTHEST,
@@ -18,7 +18,6 @@ from streamae.training.thresholds import (
     RULES,
     SMALLEST,
     USUAL_TAIL,
-    Rule,
     block_maxima,
     lmoments,
     pot,
@@ -33,7 +32,9 @@ shares = st.floats(1e-6, 0.5)
 @rules
 @given(errors, shares)
 @settings(max_examples=50, deadline=None)
-def test_a_threshold_is_above_nothing_and_finite(rule: Rule, maxima: NDArray[np.float64], share: float) -> None:
+def test_a_threshold_is_above_nothing_and_finite(
+    rule: ThresholdRule, maxima: NDArray[np.float64], share: float
+) -> None:
     limit = threshold(maxima, share, rule)
     assert 0 < limit <= 1.01 * FURTHEST * max(maxima.max(), SMALLEST)
 
@@ -42,7 +43,7 @@ def test_a_threshold_is_above_nothing_and_finite(rule: Rule, maxima: NDArray[np.
 @given(errors, shares, shares)
 @settings(max_examples=100, deadline=None)
 def test_a_smaller_budget_never_lowers_a_threshold(
-    rule: Rule, maxima: NDArray[np.float64], one: float, other: float
+    rule: ThresholdRule, maxima: NDArray[np.float64], one: float, other: float
 ) -> None:
     small, large = sorted((one, other))
     assert threshold(maxima, small, rule) >= threshold(maxima, large, rule) * (1 - 1e-9)
@@ -52,7 +53,7 @@ def test_a_smaller_budget_never_lowers_a_threshold(
 @given(arrays(np.float64, st.integers(1, 200), elements=st.floats(0.02, 1e3)), shares, st.floats(1, 1e3))
 @settings(max_examples=50, deadline=None)
 def test_a_threshold_scales_with_the_errors(
-    rule: Rule, maxima: NDArray[np.float64], share: float, factor: float
+    rule: ThresholdRule, maxima: NDArray[np.float64], share: float, factor: float
 ) -> None:
     assert threshold(maxima * factor, share, rule) == pytest.approx(threshold(maxima, share, rule) * factor, rel=1e-6)
 
@@ -61,7 +62,7 @@ def test_a_threshold_scales_with_the_errors(
 @given(errors, shares)
 @settings(max_examples=50, deadline=None)
 def test_no_more_blocks_exceed_a_threshold_than_can_be_counted(
-    rule: Rule, maxima: NDArray[np.float64], share: float
+    rule: ThresholdRule, maxima: NDArray[np.float64], share: float
 ) -> None:
     exceeded = (np.maximum(maxima, SMALLEST) > threshold(maxima, share, rule)).sum()
     assert exceeded <= max(int(len(maxima) * share), 1)
@@ -69,7 +70,9 @@ def test_no_more_blocks_exceed_a_threshold_than_can_be_counted(
 
 @pytest.mark.parametrize("rule", COUNTING)
 @pytest.mark.parametrize("maxima", [[0.0], [0.0] * 50, [2.0], [2.0] * 50])
-def test_rules_that_count_take_errors_without_spread_for_the_threshold(rule: Rule, maxima: list[float]) -> None:
+def test_rules_that_count_take_errors_without_spread_for_the_threshold(
+    rule: ThresholdRule, maxima: list[float]
+) -> None:
     assert threshold(np.array(maxima), 0.01, rule) == pytest.approx(max(maxima[0], SMALLEST), rel=1e-3)
 
 
@@ -85,7 +88,7 @@ def test_gumbel_takes_them_for_it_as_far_as_there_are_many(level: float, least: 
 @pytest.mark.parametrize(
     ("rule", "closer"), [("gumbel", 2.0), ("pot", 2.0), ("conformal", np.inf), ("quantile", np.inf)]
 )
-def test_laws_reach_beyond_what_was_seen_where_counting_does_not(rule: Rule, closer: float) -> None:
+def test_laws_reach_beyond_what_was_seen_where_counting_does_not(rule: ThresholdRule, closer: float) -> None:
     """100 blocks, of which one in 1,000 may exceed the threshold; what that is, is known for Gumbel's law."""
     rng, share = np.random.default_rng(3), 1e-3
     wanted = np.exp(-0.3 * np.log(-np.log1p(-share)))
