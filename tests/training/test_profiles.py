@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from streamae.config import Training
 from streamae.detection.artifact import Channel, Profiles, WindowSpec
-from streamae.training import files
-from streamae.training.building import with_grown_units
+from streamae.training import building, files
+from streamae.training.building import build, with_grown_units
 from streamae.training.fitting import FitWindows, fit
 from streamae.training.graph import Graph
 from streamae.training.material import Material, prepare
-from streamae.training.profiles import FLOOR, SMALLEST_UNIT, grow, growth, profiles, with_error_units
+from streamae.training.profiles import FLOOR, SMALLEST_UNIT, Growth, grow, growth, profiles, with_error_units
 from streamae.training.series import Pool, Stretch
 from tests.training.conftest import CHANNELS, configured
 
@@ -207,6 +209,20 @@ def test_what_serves_has_units_that_grew_on_calibrate(material: Material) -> Non
     grown = units(louder) / units([])
     assert (grown >= 1).all()
     assert grown.median() > 2
+
+
+def test_a_refit_grows_by_as_much_as_the_fit_before(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was fitted on all there is, so that nothing else can say."""
+
+    def units(factor: float) -> list[NDArray[np.float32]]:
+        grown = Growth(np.full((1, 1), factor), np.full((1, 1), factor))
+        monkeypatch.setattr(building, "growth", lambda graph, pool, known: grown)
+        built = build(material, Training(autoencoder="pca", rank=4, refit=True))
+        weights = {one.name: one for one in onnx.load_from_string(built.artifact.model).graph.initializer}
+        return [onnx.numpy_helper.to_array(weights[name]) for name in ("served.unit", "served.settled_unit")]
+
+    for more, usual in zip(units(5.0), units(1.0), strict=True):
+        np.testing.assert_allclose(more, 5 * usual, rtol=1e-5)
 
 
 def test_where_nothing_comes_later_units_stay() -> None:
