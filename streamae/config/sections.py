@@ -19,6 +19,7 @@ from streamae.errors import ConfigError
 
 AUTOENCODERS = "streamae.autoencoders"  # the group of entry points
 LINEAR = "pca"  # the baseline that serves where an autoencoder is not worth it
+MEMORY = "memory"  # the part that stands beside PCA and every network
 DEVIATION = "deviation"  # from the mean: a baseline only
 
 Share = Annotated[float, Meta(gt=0, lt=1)]
@@ -141,7 +142,7 @@ class Training(Section, frozen=True, kw_only=True):
     series_column: str = "series"
     topic_days: Annotated[float, Meta(gt=0)] | None = None  # or the newest so many days of the topic of readings
     leave_out_alerts: bool = True  # of the topic's readings, those in an episode of this model are not learnt from
-    autoencoder: Name = "lstm"  # transformer, pca, kmeans, neighbours, or what an installed package brings
+    autoencoder: Name = "lstm"  # transformer, pca, memory, kmeans, neighbours, or what an installed package brings
     hidden: Annotated[tuple[Count, ...], Meta(min_length=1)] = (64,)  # nodes of the encoder's layers, mirrored
     code: Count = 8  # size of the code
     token: Count = 4  # rows that make one token
@@ -152,7 +153,7 @@ class Training(Section, frozen=True, kw_only=True):
     rank: Annotated[int, Meta(ge=0)] = 16  # components of the linear part in each view
     steps: Count = 300
     batch: Count = 64
-    learning_rate: Annotated[float, Meta(gt=0)] = 2e-3  # the peak of the one-cycle schedule
+    learning_rate: Annotated[float, Meta(gt=0)] = 8e-3  # the peak of the one-cycle schedule
     patience: Count = 4  # checks of the validation loss without gain that end fitting early
     ranges: dict[str, float] = {}  # engineering range of a channel: below a tenth of it nothing matters
     context: list[str] = []  # channels that condition the others but have no error of their own

@@ -6,7 +6,7 @@ B windows, T ticks, C channels, R rows of all views, M windows to draw from.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from streamae.config import Training
+from streamae.config import LINEAR, MEMORY, Training
 from streamae.detection.artifact import Profiles
 from streamae.training.autoencoders import FURTHEST, Autoencoder, Shape, autoencoder
 from streamae.training.autoencoders.linear import fit_linear
+from streamae.training.autoencoders.memory import Memory
 from streamae.training.graph import Graph, scale
 from streamae.training.series import Pool
 from streamae.training.views import look, places
@@ -86,13 +87,23 @@ def _start(windows: FitWindows, untrained: Autoencoder | None, scored: Tensor, t
     """The graph before any step of training: what is learnt without gradients, from some windows of all times."""
     rows, seen = windows.rows(windows.learn, windows.learn.spread(LEARN_WINDOWS))
     length = windows.learn.length
-    parts: list[nn.Module] = []
-    if untrained is None or untrained.beside_linear:
-        parts.append(fit_linear(rows, training.rank, places(length)))
-    if untrained is not None:
-        untrained.learn(rows.clamp(-FURTHEST, FURTHEST), seen)
-        parts.append(untrained)
-    return Graph(parts, length, scored)
+    return Graph(parts(rows, seen, untrained, training, places(length)), length, scored)
+
+
+def parts(
+    rows: Tensor, seen: Tensor, untrained: Autoencoder | None, training: Training, views: Sequence[slice]
+) -> list[nn.Module]:
+    """What stands beside an autoencoder, then itself; learnt from rows of windows [M, R, C] as far as that is possible.
+
+    Without one, it is the linear part.
+    """
+    beside = (LINEAR,) if untrained is None else untrained.beside
+    found: list[nn.Module] = [fit_linear(rows, training.rank, views)] if LINEAR in beside else []
+    others = [Memory(Shape(*rows.shape[1:]), training)] if MEMORY in beside else []
+    for part in [*others, *([untrained] if untrained else [])]:
+        part.learn(rows.clamp(-FURTHEST, FURTHEST), seen, views)
+        found.append(part)
+    return found
 
 
 def _train(graph: Graph, windows: FitWindows, training: Training, progress: Progress) -> Fitted:

@@ -26,11 +26,13 @@ from tests.accuracy.recordings import FAMILIES, development, records
 from tests.accuracy.tables import by_family, costs, left_out_choice, served, spread
 from tests.real.recordings import missing
 
-AUTOENCODERS = ("lstm", "transformer", "pca", "kmeans", "neighbours")
+AUTOENCODERS = ("lstm", "transformer", "pca", "memory", "kmeans", "neighbours")
+TOGETHER = 8  # alike series that one process judges in a row: a graph of one structure is exported once
 DEVELOPED = (
     Candidate("pca, 32 ticks", "pca", {"length": 32}),
     Candidate("pca", "pca"),
     Candidate("pca of rank 4", "pca", {"rank": 4}),
+    Candidate("memory", "memory"),
     Candidate("lstm", "lstm"),
     Candidate("lstm, code of 4", "lstm", {"code": 4}),
     Candidate("transformer", "transformer"),
@@ -48,14 +50,15 @@ def main() -> None:
     chosen = (development if options.development else records)(options.families.split(","))
     tasks = [
         (record, one, int(seed), options.check_causal)
-        for record in sorted(chosen, key=lambda one: -one.n_rows * one.n_features)
         for one in _candidates(options)
+        for record in sorted(chosen, key=lambda one: (-one.n_features, -one.train_rows))
         for seed in options.seeds.split(",")
     ]
     os.environ["OMP_NUM_THREADS"] = "1"
     rows: list[Row] = []
     with ProcessPoolExecutor(options.jobs, get_context("spawn")) as workers:
-        for row in track(workers.map(judge, tasks), "judging", len(tasks), console=Console(stderr=True)):
+        judged = workers.map(judge, tasks, chunksize=max(min(TOGETHER, len(tasks) // (4 * options.jobs)), 1))
+        for row in track(judged, "judging", len(tasks), console=Console(stderr=True)):
             rows.append(row)
             if options.out:
                 options.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

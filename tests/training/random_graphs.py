@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from streamae.config import Training
 from streamae.training.autoencoders import Shape, autoencoder
-from streamae.training.autoencoders.linear import fit_linear
 from streamae.training.export import Exported, export
+from streamae.training.fitting import parts
 from streamae.training.graph import Graph
 from streamae.training.views import look, places
 
@@ -30,16 +30,12 @@ def graph_of(name: str, length: int, seed: int = 0) -> Graph:
         torch.manual_seed(seed)
         normal = walks(130, length, seed)
         rows, seen = look(normal, torch.ones_like(normal, dtype=torch.bool))
-        parts: list[nn.Module] = []
-        built = autoencoder(name)(Shape(rows.shape[1], CHANNELS), Training(autoencoder=name, hidden=(8,), code=4))
-        if built is None or built.beside_linear:
-            parts.append(fit_linear(rows, 4, places(length)))
-        if built is not None:
-            built.learn(rows, seen)
-            for weight in built.parameters():
-                nn.init.normal_(weight, std=0.3)
-            parts.append(built)
-        graph = Graph(parts, length, torch.ones(CHANNELS)).eval()
+        training = Training(autoencoder=name, hidden=(8,), code=4, rank=4)
+        built = autoencoder(name)(Shape(rows.shape[1], CHANNELS), training)
+        for weight in built.parameters() if built else []:
+            nn.init.normal_(weight, std=0.3)
+        found = parts(rows, seen, built, training, places(length))
+        graph = Graph(found, length, torch.ones(CHANNELS)).eval()
         for units in (graph.unit, graph.settled_unit):
             units.copy_(0.1 + torch.rand(units.shape))
     return graph

@@ -64,6 +64,19 @@ def test_both_gram_sides_give_the_same_linear_part() -> None:
     np.testing.assert_allclose(wide.numpy(), many.numpy(), atol=1e-3)
 
 
+@pytest.mark.parametrize("windows", [47, 94])
+def test_where_eigenvalues_do_not_converge_singular_values_do(windows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = torch.cat([walks(47), walks(47)])[:windows]
+    wanted, _ = fit_linear(rows, 4, PLACES)(rows, everywhere(rows))
+
+    def gives_up(_: Tensor) -> None:
+        raise torch.linalg.LinAlgError("failed to converge because the input matrix is ill-conditioned")  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(torch.linalg, "eigh", gives_up)
+    found, _ = fit_linear(rows, 4, PLACES)(rows, everywhere(rows))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
 def test_a_view_is_rebuilt_from_itself_alone() -> None:
     part, rows = fit_linear(walks(300), 6, PLACES), walks(20, seed=1)
     one, _ = part(rows, everywhere(rows))
@@ -133,7 +146,7 @@ def test_every_network_starts_at_the_centre(name: str, hidden: tuple[int, ...]) 
     assert expected.shape == (10, *SHAPE)
     assert not expected.any()
     assert code.shape == (10, 5)
-    assert built.beside_linear
+    assert built.beside == ("pca", "memory")
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -164,7 +177,7 @@ def test_heads_must_divide_the_hidden_sizes() -> None:
 
 
 def test_unknown_autoencoders_are_refused() -> None:
-    with pytest.raises(ValueError, match="no autoencoder `vae`; known: dense, kmeans, lstm, neighbours, pca, transf"):
+    with pytest.raises(ValueError, match="no autoencoder `vae`; known: dense, kmeans, lstm, memory, neighbours, pca"):
         Training(autoencoder="vae")
 
 

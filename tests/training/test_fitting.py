@@ -12,6 +12,7 @@ from streamae.detection.artifact import Profiles, WindowSpec
 from streamae.training.autoencoders import FURTHEST
 from streamae.training.autoencoders.linear import Linear
 from streamae.training.autoencoders.lstm import Lstm
+from streamae.training.autoencoders.memory import Memory
 from streamae.training.fitting import Fitted, FitWindows, fit
 from streamae.training.material import Material
 from streamae.training.series import Pool, Stretch
@@ -128,7 +129,7 @@ def test_every_loss_copes_with_silence_and_knows_context(loss: str) -> None:
     assert blind.losses[0][1] != fitted.losses[0][1]
 
 
-@pytest.mark.parametrize("name", ["pca", "kmeans", "neighbours"])
+@pytest.mark.parametrize("name", ["pca", "memory", "kmeans", "neighbours"])
 def test_baselines_are_not_trained(material: Material, name: str) -> None:
     fitted = fit(material.fit, material.scored, configured(name).training)
     assert (fitted.steps, fitted.best_step, len(fitted.losses)) == (0, 0, 1)
@@ -143,7 +144,9 @@ def test_a_baseline_learns_from_normal_windows_without_the_linear_part(material:
     assert weights(fitted) == weights(fit(material.fit, material.scored, configured(name).training))
 
 
-@pytest.mark.parametrize(("name", "parts"), [("lstm", [Linear, Lstm]), ("pca", [Linear])])
-def test_the_linear_part_comes_first(material: Material, name: str, parts: list[type]) -> None:
+@pytest.mark.parametrize(
+    ("name", "parts"), [("lstm", [Linear, Memory, Lstm]), ("memory", [Linear, Memory]), ("pca", [Linear])]
+)
+def test_the_linear_part_comes_first_then_the_memory(material: Material, name: str, parts: list[type]) -> None:
     training = msgspec.structs.replace(configured(name).training, steps=1)
     assert [type(part) for part in fit(material.fit, material.scored, training).graph.parts] == parts

@@ -52,7 +52,7 @@ def everywhere(windows: Tensor) -> Tensor:
 
 def learnt(kind: type[Nearest], windows: Tensor, seed: int = 0) -> Nearest:
     nearest = kind(SHAPE, Training(seed=seed))
-    nearest.learn(windows, everywhere(windows))
+    nearest.learn(windows, everywhere(windows), [slice(0, SHAPE.rows)])
     return nearest
 
 
@@ -96,8 +96,8 @@ def test_equally_near_ones_share() -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_the_linear_part_has_no_say_beside_it(name: str) -> None:
-    assert not KINDS[name].beside_linear
+def test_nothing_has_a_say_beside_it(name: str) -> None:
+    assert KINDS[name].beside == ()
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -114,7 +114,7 @@ def test_silence_does_not_draw_centroids_away() -> None:
     windows = constant(40)
     observed = somewhere(windows)
     nearest = KMeans(SHAPE, Training())
-    nearest.learn(torch.where(observed, windows, 0.0), observed)
+    nearest.learn(torch.where(observed, windows, 0.0), observed, [slice(0, SHAPE.rows)])
     rebuilt = nearest.bank[nearest.bank > 0]  # the others were silent in all windows of their cluster
     np.testing.assert_allclose(rebuilt, 0.7, rtol=1e-6)
     assert len(rebuilt) > 0.5 * nearest.bank.numel()

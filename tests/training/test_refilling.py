@@ -14,7 +14,7 @@ from streamae.training.graph import Graph
 from tests.training.random_graphs import CHANNELS, exported, graph_of, walks
 
 LENGTH = 40  # three views
-NAMES = ["pca", "lstm", "transformer", "neighbours"]
+NAMES = ["pca", "memory", "lstm", "transformer", "neighbours"]
 
 
 def outputs(exported: Exported) -> list[NDArray[np.float32]]:

@@ -9,13 +9,13 @@ B windows, R rows, C channels, K numbers in a code, M windows to learn from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
-from streamae.config import AUTOENCODERS, Training
+from streamae.config import AUTOENCODERS, LINEAR, MEMORY, Training
 
 FURTHEST = 10.0  # scales from the centre; what is further off is taken for this by an autoencoder, as input and as aim
 
@@ -30,10 +30,13 @@ class Shape(NamedTuple):
 class Autoencoder(nn.Module):
     """Rebuilds scaled rows [B, R, C] by way of a code [B, K]."""
 
-    beside_linear: ClassVar[bool] = True  # whether the linear part has a say beside it
+    beside: ClassVar[tuple[str, ...]] = (LINEAR, MEMORY)  # the parts without weights to train that have a say beside it
 
-    def learn(self, rows: Tensor, seen: Tensor) -> None:
-        """Take what is learnt without gradients from normal windows' rows [M, R, C], before any step of training."""
+    def learn(self, rows: Tensor, seen: Tensor, places: Sequence[slice]) -> None:
+        """Take what is learnt without gradients from normal windows' rows [M, R, C], before any step of training.
+
+        `places` are the rows of each view.
+        """
         return
 
     def encode(self, rows: Tensor, seen: Tensor) -> Tensor:

@@ -42,16 +42,26 @@ class Linear(nn.Module):
         """
         mean = self.mean.unsqueeze(1)
         cells, there = stacked(rows, self.places).double(), stacked(seen.float(), self.places) > 0
-        coordinates, linear = self._project(torch.where(there, cells, mean))
+        coordinates = self._project(torch.where(there, cells, mean))
         for _ in range(FILLS):
-            coordinates, linear = self._project(torch.where(there, cells, linear))
-        each = linear.float().reshape(len(self.places), rows.shape[0], -1, rows.shape[2])
-        parts = [one[:, place.start - place.stop :] for one, place in zip(each, self.places, strict=True)]
-        return torch.cat(parts, dim=1), coordinates.float().permute(1, 0, 2).flatten(1)
+            coordinates = self._project(torch.where(there, cells, self._cells(coordinates)))
+        return self._rows(self._cells(coordinates)), coordinates.float().permute(1, 0, 2).flatten(1)
 
-    def _project(self, cells: Tensor) -> tuple[Tensor, Tensor]:
-        coordinates = torch.bmm(cells - self.mean.unsqueeze(1), self.components.mT)
-        return coordinates, self.mean.unsqueeze(1) + torch.bmm(coordinates, self.components)
+    def at(self, coordinates: Tensor) -> Tensor:
+        """The rows [B, R, C] that have these coordinates in all views [B, V * K]."""
+        each = coordinates.double().reshape(coordinates.shape[0], len(self.places), -1).permute(1, 0, 2)
+        return self._rows(self._cells(each))
+
+    def _project(self, cells: Tensor) -> Tensor:
+        return torch.bmm(cells - self.mean.unsqueeze(1), self.components.mT)
+
+    def _cells(self, coordinates: Tensor) -> Tensor:
+        return self.mean.unsqueeze(1) + torch.bmm(coordinates, self.components)
+
+    def _rows(self, cells: Tensor) -> Tensor:
+        heights = [place.stop - place.start for place in self.places]
+        each = cells.float().reshape(len(heights), cells.shape[1], max(heights), -1)
+        return torch.cat([one[:, max(heights) - height :] for one, height in zip(each, heights, strict=True)], dim=1)
 
 
 def stacked(rows: Tensor, places: Sequence[slice]) -> Tensor:
@@ -79,14 +89,28 @@ def fit_linear(rows: Tensor, rank: int, places: Sequence[slice]) -> Linear:
 def _principal(centred: Tensor, rank: int) -> Tensor:
     """The first principal components [K, D] of centred cells [M, D], by the smaller Gram side."""
     if centred.shape[1] <= len(centred):
-        _, vectors = torch.linalg.eigh(centred.T @ centred)
+        _, vectors = _spectrum(centred.T @ centred)
         components = vectors[:, -rank:].T.flip(0)
     else:
-        values, vectors = torch.linalg.eigh(centred @ centred.T)
+        values, vectors = _spectrum(centred @ centred.T)
         components = (vectors[:, -rank:] / values[-rank:].clamp_min(1e-12).sqrt()).T.flip(0) @ centred
     largest = components.gather(1, components.abs().argmax(dim=1, keepdim=True))
     turned: Tensor = components * largest.sign()  # an eigenvector has no sign of its own
     return turned
+
+
+def _spectrum(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues of a Gram matrix, ascending, and eigenvectors [N, N] in columns.
+
+    With some libraries the fast method does not converge where many values are the same, as constant channels have
+    them. Singular values and vectors of such a matrix are the same, and are found by another method.
+    """
+    try:
+        values, vectors = torch.linalg.eigh(gram)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        vectors, values, _ = torch.linalg.svd(gram)
+        return values.flip(0), vectors.flip(1)
+    return values, vectors
 
 
 def alone(shape: Shape, training: Training) -> None:

@@ -11,6 +11,7 @@ B windows, R rows, C channels, D = R * C, N windows in the bank, M windows to le
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -34,7 +35,7 @@ class Nearest(Autoencoder):
     Before it has learnt it expects every channel at its centre.
     """
 
-    beside_linear = False
+    beside = ()
     count: ClassVar[int]
     bank: Tensor  # [N, D]
 
@@ -46,10 +47,7 @@ class Nearest(Autoencoder):
 
     def encode(self, rows: Tensor, seen: Tensor) -> Tensor:
         """[B, R, C] -> [B, N]: the weight of each window in the bank; the nearest share, and ties with the last."""
-        distance = squared_distances(rows.flatten(1), seen.flatten(1), self.bank)
-        furthest = distance.topk(min(self.count, len(self.bank)), dim=1, largest=False).values[:, -1:]
-        near = (distance <= furthest).float()
-        return near / near.sum(dim=1, keepdim=True)
+        return shares(squared_distances(rows.flatten(1), seen.flatten(1), self.bank), self.count).float()
 
     def decode(self, code: Tensor) -> Tensor:
         """[B, N] -> [B, R, C]."""
@@ -64,7 +62,7 @@ class KMeans(Nearest):
 
     count = 1
 
-    def learn(self, rows: Tensor, seen: Tensor) -> None:
+    def learn(self, rows: Tensor, seen: Tensor, places: Sequence[slice]) -> None:
         """Cluster the windows [M, R, C]; a centroid is the mean of what was observed of its windows."""
         cells, there = rows.flatten(1), seen.flatten(1).float()
         cluster = _clusters(cells, min(CENTROIDS, len(cells)), self.seed)
@@ -81,10 +79,17 @@ class Neighbours(Nearest):
 
     count = NEIGHBOURS
 
-    def learn(self, rows: Tensor, seen: Tensor) -> None:
+    def learn(self, rows: Tensor, seen: Tensor, places: Sequence[slice]) -> None:
         """Keep some of the windows [M, R, C], evenly over all; where they were silent, the centre."""
         chosen = torch.linspace(0, len(rows) - 1, min(BANK, len(rows)), dtype=torch.float64).long()
         self.bank = torch.where(seen, rows, 0.0).flatten(1)[chosen]
+
+
+def shares(distances: Tensor, count: int) -> Tensor:
+    """What each window of a bank counts for, by distances [B, N]: the `count` nearest share, and ties with the last."""
+    furthest = distances.topk(min(count, distances.shape[1]), dim=1, largest=False).values[:, -1:]
+    near = (distances <= furthest).double()
+    return near / near.sum(dim=1, keepdim=True)
 
 
 def squared_distances(cells: Tensor, seen: Tensor, bank: Tensor) -> Tensor:
@@ -92,12 +97,13 @@ def squared_distances(cells: Tensor, seen: Tensor, bank: Tensor) -> Tensor:
 
     [B, N] whole numbers, in steps of the grid squared: the same whatever the order of summation.
     """
-    place, known, there = _on_grid(cells), _on_grid(bank), seen.double()
+    place, known, there = on_grid(cells, FURTHEST), on_grid(bank, FURTHEST), seen.double()
     return torch.cat([place * there, there], dim=1) @ torch.cat([-2 * known, known.square()], dim=1).T
 
 
-def _on_grid(cells: Tensor) -> Tensor:
-    return (cells.double().clamp(-FURTHEST, FURTHEST) * STEPS).round()
+def on_grid(cells: Tensor, furthest: float) -> Tensor:
+    """Whole numbers of the grid's steps, in float64; beyond `furthest` scales they do not grow."""
+    return (cells.double().clamp(-furthest, furthest) * STEPS).round()
 
 
 def _clusters(cells: Tensor, count: int, seed: int) -> Tensor:

@@ -1,0 +1,78 @@
+"""Memory: the normal windows whose shape is most like that of this one. It has no weights to train.
+
+A shape is what is left of a view when the level of each channel in it is taken away: where a level has moved for good,
+as levels do, shapes are still those that were learnt. They are compared by their coordinates in PCA of normal shapes,
+so that noise has little say, and thousands of them cost less than a few dozen that are compared cell by cell. It stands
+beside PCA, which does see levels, and beside every network.
+
+After Gong et al., "Memorizing Normality to Detect Anomaly: Memory-augmented Deep Autoencoder" (2019), but for what is
+remembered: windows as they were, of which the nearest count.
+
+B windows, V views, R rows of all views, C channels, K components, N windows that are remembered, M to learn from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from streamae.config import LINEAR, Training
+from streamae.training.autoencoders import Autoencoder, Shape
+from streamae.training.autoencoders.linear import Linear, fit_linear
+from streamae.training.autoencoders.nearest import on_grid, shares
+
+REMEMBERED = 2_000
+NEIGHBOURS = 3
+FURTHEST = 2.0**11  # of coordinates: distances in up to 680 of them are exact, as in nearest.py
+
+
+class Memory(Autoencoder):
+    """Expects the level that a window has itself, and the mean of the remembered shapes that are nearest."""
+
+    beside: ClassVar[tuple[str, ...]] = (LINEAR,)
+    linear: Linear  # of shapes
+    views: Tensor  # [V, R] 1 for the rows of each view
+    remembered: Tensor  # [N, V * K] coordinates; where there are fewer windows, the rest is far from everything
+
+    def __init__(self, shape: Shape, training: Training) -> None:
+        super().__init__()
+        self.rank = training.rank
+        self._keep(fit_linear(torch.zeros(1, *shape), self.rank, [slice(0, shape.rows)]))
+        self.register_buffer("remembered", torch.zeros(1, self.rank))
+
+    def _keep(self, linear: Linear) -> None:
+        self.linear = linear
+        views = torch.zeros(len(linear.places), linear.places[-1].stop, dtype=torch.float64)
+        for view, place in zip(views, linear.places, strict=True):
+            view[place] = 1
+        self.register_buffer("views", views)
+
+    def learn(self, rows: Tensor, seen: Tensor, places: Sequence[slice]) -> None:
+        """Remember some of the windows [M, R, C], evenly over all."""
+        self._keep(fit_linear(torch.zeros(1, *rows.shape[1:]), self.rank, places))
+        shapes, _ = self._split(rows, seen)
+        self.linear = fit_linear(shapes, self.rank, places)
+        count = min(max(len(rows), NEIGHBOURS), REMEMBERED)
+        chosen = torch.linspace(0, len(rows) - 1, count, dtype=torch.float64).long()
+        _, known = self.linear(shapes[chosen], seen[chosen])
+        self.remembered = functional.pad(known, (0, 0, 0, REMEMBERED - count), value=FURTHEST)
+
+    def forward(self, rows: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows [B, R, C] and which cells were observed -> what is expected in their place; where its shape is."""
+        shapes, levels = self._split(rows, seen)
+        _, coordinates = self.linear(shapes, seen)
+        place, known = on_grid(coordinates, FURTHEST), on_grid(self.remembered, FURTHEST)
+        distances = known.square().sum(dim=1) - 2 * place @ known.T  # less what is the same for all
+        shape = self.linear.at(shares(distances, NEIGHBOURS) @ self.remembered.double())
+        return shape + levels, coordinates
+
+    def _split(self, rows: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Shapes and levels [B, R, C], in float64 up to their last bit: what is nearest must not hang on rounding."""
+        there = seen.double()
+        means = (self.views @ (rows * there)) / (self.views @ there).clamp_min(1)  # [B, V, C]
+        levels = self.views.T @ means
+        return ((rows - levels) * there).float(), levels.float()
