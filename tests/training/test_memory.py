@@ -10,7 +10,7 @@ from torch import Tensor
 
 from streamae.config import Training
 from streamae.training.autoencoders import Shape
-from streamae.training.autoencoders.memory import NEIGHBOURS, REMEMBERED, Memory
+from streamae.training.autoencoders.memory import FURTHEST, NEIGHBOURS, NOWHERE, REMEMBERED, Memory
 from streamae.training.export import export
 from streamae.training.graph import Graph
 from streamae.training.views import look, places
@@ -92,6 +92,12 @@ def test_few_windows_are_enough(windows: int, rank: int) -> None:
     assert off(memory, waves(9, seed=1)).max() < 5
     shapes = [{name: weight.shape for name, weight in one.state_dict().items()} for one in (memory, many)]
     assert shapes[0] == shapes[1]
+
+
+def test_what_stands_in_for_windows_that_are_not_there_is_never_near() -> None:
+    memory = learnt(waves(5), rank=1)
+    for far in (2.0**10, FURTHEST, NOWHERE):
+        assert off(memory, memory.linear.at(torch.full((1, 3), far))) > 1e4
 
 
 def test_before_it_has_learnt_it_expects_what_there_is_on_average() -> None:

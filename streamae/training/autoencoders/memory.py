@@ -22,50 +22,45 @@ from torch.nn import functional
 
 from streamae.config import LINEAR, Training
 from streamae.training.autoencoders import Autoencoder, Shape
-from streamae.training.autoencoders.linear import Linear, fit_linear
+from streamae.training.autoencoders.linear import fit_linear
 from streamae.training.autoencoders.nearest import on_grid, shares
 
 REMEMBERED = 2_000
 NEIGHBOURS = 3
 FURTHEST = 2.0**11  # of coordinates: distances in up to 680 of them are exact, as in nearest.py
+NOWHERE = 4 * FURTHEST  # further from everything than what is remembered is
 
 
 class Memory(Autoencoder):
     """Expects the level that a window has itself, and the mean of the remembered shapes that are nearest."""
 
     beside: ClassVar[tuple[str, ...]] = (LINEAR,)
-    linear: Linear  # of shapes
     views: Tensor  # [V, R] 1 for the rows of each view
-    remembered: Tensor  # [N, V * K] coordinates; where there are fewer windows, the rest is far from everything
+    remembered: Tensor  # [N, V * K] coordinates; where there are fewer windows, the rest is nowhere
 
     def __init__(self, shape: Shape, training: Training) -> None:
         super().__init__()
         self.rank = training.rank
-        self._keep(fit_linear(torch.zeros(1, *shape), self.rank, [slice(0, shape.rows)]))
-        self.register_buffer("remembered", torch.zeros(1, self.rank))
-
-    def _keep(self, linear: Linear) -> None:
-        self.linear = linear
-        views = torch.zeros(len(linear.places), linear.places[-1].stop, dtype=torch.float64)
-        for view, place in zip(views, linear.places, strict=True):
-            view[place] = 1
-        self.register_buffer("views", views)
+        self.linear = fit_linear(torch.zeros(1, *shape), self.rank, [slice(0, shape.rows)])
+        self.register_buffer("views", torch.ones(1, shape.rows, dtype=torch.float64))
+        self.register_buffer("remembered", torch.zeros(1, max(self.rank, 1)))
 
     def learn(self, rows: Tensor, seen: Tensor, places: Sequence[slice]) -> None:
         """Remember some of the windows [M, R, C], evenly over all."""
-        self._keep(fit_linear(torch.zeros(1, *rows.shape[1:]), self.rank, places))
+        at = torch.arange(rows.shape[1])
+        self.views = torch.stack([(at >= place.start) & (at < place.stop) for place in places]).double()
         shapes, _ = self._split(rows, seen)
         self.linear = fit_linear(shapes, self.rank, places)
         count = min(max(len(rows), NEIGHBOURS), REMEMBERED)
         chosen = torch.linspace(0, len(rows) - 1, count, dtype=torch.float64).long()
         _, known = self.linear(shapes[chosen], seen[chosen])
-        self.remembered = functional.pad(known, (0, 0, 0, REMEMBERED - count), value=FURTHEST)
+        self.remembered = functional.pad(known, (0, 0, 0, REMEMBERED - count), value=NOWHERE)
 
     def forward(self, rows: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Rows [B, R, C] and which cells were observed -> what is expected in their place; where its shape is."""
         shapes, levels = self._split(rows, seen)
         _, coordinates = self.linear(shapes, seen)
-        place, known = on_grid(coordinates, FURTHEST), on_grid(self.remembered, FURTHEST)
+        place, known = on_grid(coordinates, FURTHEST), on_grid(self.remembered, NOWHERE)
         distances = known.square().sum(dim=1) - 2 * place @ known.T  # less what is the same for all
         shape = self.linear.at(shares(distances, NEIGHBOURS) @ self.remembered.double())
         return shape + levels, coordinates
