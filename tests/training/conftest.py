@@ -76,7 +76,7 @@ def material(frame: pd.DataFrame) -> Material:
     return prepare(configured(), files.table(frame, CHANNELS))
 
 
-@pytest.fixture(scope="session", params=["lstm", "transformer", "pca", "memory", "kmeans", "neighbours"])
+@pytest.fixture(scope="session", params=["lstm", "transformer", "pca", "kmeans", "neighbours"])
 def artifact(request: pytest.FixtureRequest, frame: pd.DataFrame) -> Artifact:
     torch.set_num_threads(1)
     return job.train(configured(request.param), frame)

@@ -14,7 +14,7 @@ from streamae.training.graph import Graph
 from tests.training.random_graphs import CHANNELS, exported, graph_of, walks
 
 LENGTH = 40  # three views
-NAMES = ["pca", "memory", "lstm", "transformer", "neighbours"]
+NAMES = ["pca", "lstm", "transformer", "neighbours"]  # lstm has the memory beside it
 
 
 def outputs(exported: Exported) -> list[NDArray[np.float32]]:
