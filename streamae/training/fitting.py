@@ -99,11 +99,12 @@ def parts(
     """
     beside = (LINEAR,) if untrained is None else untrained.beside
     found: list[nn.Module] = [fit_linear(rows, training.rank, views)] if LINEAR in beside else []
-    others = [Memory(Shape(*rows.shape[1:]), training)] if MEMORY in beside else []
-    for part in [*others, *([untrained] if untrained else [])]:
-        part.learn(rows.clamp(-FURTHEST, FURTHEST), seen, views)
-        found.append(part)
-    return found
+    learning: list[Autoencoder] = [Memory(Shape(*rows.shape[1:]), training)] if MEMORY in beside else []
+    learning += [untrained] if untrained else []
+    near = rows.clamp(-FURTHEST, FURTHEST)
+    for part in learning:
+        part.learn(near, seen, views)
+    return [*found, *learning]
 
 
 def _train(graph: Graph, windows: FitWindows, training: Training, progress: Progress) -> Fitted:

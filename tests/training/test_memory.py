@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from torch import Tensor
@@ -11,12 +10,19 @@ from torch import Tensor
 from streamae.config import Training
 from streamae.training.autoencoders import Shape
 from streamae.training.autoencoders.memory import FURTHEST, NEIGHBOURS, NOWHERE, REMEMBERED, Memory
-from streamae.training.export import export
-from streamae.training.graph import Graph
 from streamae.training.views import look, places
-from tests.training.test_nearest import Kind, constant, everywhere, noise, somewhere, switches
+from tests.training.test_nearest import (
+    SHAPE,
+    Kind,
+    check_chosen_alike,
+    constant,
+    everywhere,
+    noise,
+    somewhere,
+    switches,
+)
 
-LENGTH, CHANNELS = 40, 3
+LENGTH = 40
 PLACES = places(LENGTH)  # 20 rows of all of it, its newest 32 ticks, its newest 8
 
 
@@ -108,18 +114,6 @@ def test_before_it_has_learnt_it_expects_what_there_is_on_average() -> None:
 
 @pytest.mark.parametrize("kind", [switches, noise, constant])
 def test_the_exported_graph_chooses_as_the_network_does(kind: Kind) -> None:
-    """Whatever is tied, and whatever stands beside a window."""
-    normal = kind(200)
-    length, channels = normal.shape[1:]
-    memory = Memory(Shape(length, channels), Training(rank=6))
-    memory.learn(normal, everywhere(normal), places(length))
-    graph = Graph([memory], length, torch.ones(channels)).eval()
-    session = onnxruntime.InferenceSession(export(graph, length).model, providers=["CPUExecutionProvider"])
-    windows = torch.cat([normal[:100], kind(100, 1), switches(50, 2), noise(50, 3)])
-    windows = torch.where(somewhere(windows), windows, torch.nan)
-    profile = torch.tensor([0.0, 1.0, 1.0])[None, :, None].expand(300, 3, channels).contiguous()
-    with torch.no_grad():
-        wanted = graph(windows, profile)[0].numpy()
-    for at in (slice(0, 300), slice(7, 8), slice(150, 183)):
-        found = session.run(["error"], {"windows": windows[at].numpy(), "profile": profile[at].numpy()})[0]
-        np.testing.assert_allclose(found, wanted[at], rtol=1e-5, atol=1e-7)
+    memory = Memory(SHAPE, Training(rank=6))
+    memory.learn(kind(200), everywhere(kind(200)), places(SHAPE.rows))
+    check_chosen_alike(memory, kind)

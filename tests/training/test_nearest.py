@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from streamae.config import Training
-from streamae.training.autoencoders import Shape
+from streamae.training.autoencoders import Autoencoder, Shape
 from streamae.training.autoencoders.nearest import BANK, CENTROIDS, KMeans, Nearest, Neighbours, squared_distances
 from streamae.training.export import export
 from streamae.training.graph import Graph
@@ -177,11 +177,14 @@ def test_the_same_seed_gives_the_same_centroids() -> None:
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("kind", [switches, noise, constant])
 def test_the_exported_graph_chooses_as_the_network_does(name: str, kind: Kind) -> None:
-    """Whatever is tied, and whatever stands beside a window."""
-    normal = kind(200)
-    graph = Graph([learnt(KINDS[name], normal)], SHAPE.rows, torch.ones(SHAPE.channels)).eval()
+    check_chosen_alike(learnt(KINDS[name], kind(200)), kind)
+
+
+def check_chosen_alike(part: Autoencoder, kind: Kind) -> None:
+    """As a part that has learnt from 200 windows of a kind: whatever is tied, and whatever stands beside a window."""
+    graph = Graph([part], SHAPE.rows, torch.ones(SHAPE.channels)).eval()
     session = onnxruntime.InferenceSession(export(graph, SHAPE.rows).model, providers=["CPUExecutionProvider"])
-    windows = torch.cat([normal[:100], kind(100, 1), switches(50, 2), noise(50, 3)])
+    windows = torch.cat([kind(200)[:100], kind(100, 1), switches(50, 2), noise(50, 3)])
     windows = torch.where(somewhere(windows), windows, torch.nan)[
         torch.randperm(300, generator=torch.Generator().manual_seed(0))
     ]

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -24,6 +25,7 @@ from streamae.config import LINEAR, Training
 from streamae.training.autoencoders import Autoencoder, Shape
 from streamae.training.autoencoders.linear import fit_linear
 from streamae.training.autoencoders.nearest import on_grid, shares
+from streamae.training.series import evenly
 
 REMEMBERED = 2_000
 NEIGHBOURS = 3
@@ -51,10 +53,10 @@ class Memory(Autoencoder):
         self.views = torch.stack([(at >= place.start) & (at < place.stop) for place in places]).double()
         shapes, _ = self._split(rows, seen)
         self.linear = fit_linear(shapes, self.rank, places)
-        count = min(max(len(rows), NEIGHBOURS), REMEMBERED)
-        chosen = torch.linspace(0, len(rows) - 1, count, dtype=torch.float64).long()
+        chosen = evenly(len(rows), REMEMBERED)
+        chosen = np.resize(chosen, max(len(chosen), NEIGHBOURS))  # of fewer, some more than once
         _, known = self.linear(shapes[chosen], seen[chosen])
-        self.remembered = functional.pad(known, (0, 0, 0, REMEMBERED - count), value=NOWHERE)
+        self.remembered = functional.pad(known, (0, 0, 0, REMEMBERED - len(known)), value=NOWHERE)
 
     def forward(self, rows: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Rows [B, R, C] and which cells were observed -> what is expected in their place; where its shape is."""

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from streamae.config import Training
 from streamae.training.autoencoders import Autoencoder, Shape
+from streamae.training.series import evenly
 
 STEPS = 2.0**10  # of the grid in a scale
 FURTHEST = 2.0**6  # scales beyond which a distance grows no more: 3 D (STEPS * FURTHEST)^2 < 2^53 up to D = 699,050
@@ -81,8 +82,7 @@ class Neighbours(Nearest):
 
     def learn(self, rows: Tensor, seen: Tensor, places: Sequence[slice]) -> None:
         """Keep some of the windows [M, R, C], evenly over all; where they were silent, the centre."""
-        chosen = torch.linspace(0, len(rows) - 1, min(BANK, len(rows)), dtype=torch.float64).long()
-        self.bank = torch.where(seen, rows, 0.0).flatten(1)[chosen]
+        self.bank = torch.where(seen, rows, 0.0).flatten(1)[evenly(len(rows), BANK)]
 
 
 def shares(distances: Tensor, count: int) -> Tensor:
