@@ -77,6 +77,8 @@ def test_windows_of_all_times_are_remembered() -> None:
     along = memory.remembered[:, 0].double()
     steps = (along / (along[-1] - along[0])).diff()
     assert 0.99 / 3000 < float(steps.min()) < float(steps.max()) < 2.01 / 3000
+    ends = memory(rows[[0, -1]], everywhere(rows[:2]))[1]
+    np.testing.assert_allclose(memory.remembered[[0, -1]], ends, rtol=1e-5, atol=1e-3)
 
 
 def test_silent_cells_take_no_part() -> None:
@@ -88,6 +90,14 @@ def test_silent_cells_take_no_part() -> None:
     assert torch.equal(where, there)
     rebuilt = (one - rows)[:-1].square()  # of the last nothing was seen
     assert rebuilt.mean() < 0.05
+
+
+def test_silence_is_not_learnt() -> None:
+    rows = waves(1000, level=7.0)
+    seen = somewhere(rows, share=0.7)
+    partly = slice(500, -1)
+    memory = learnt(torch.where(seen, rows, 0.0)[partly], seen[partly])
+    assert off(memory, waves(50, seed=1)).max() < 0.1
 
 
 @pytest.mark.parametrize("windows", [1, 2, 3, 5])
@@ -102,6 +112,7 @@ def test_few_windows_are_enough(windows: int, rank: int) -> None:
 
 def test_what_stands_in_for_windows_that_are_not_there_is_never_near() -> None:
     memory = learnt(waves(5), rank=1)
+    assert off(memory, memory.linear.at(torch.zeros(1, 3))) > 0.01
     for far in (2.0**10, FURTHEST, NOWHERE):
         assert off(memory, memory.linear.at(torch.full((1, 3), far))) > 1e4
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -48,13 +47,12 @@ class Memory(Autoencoder):
         self.register_buffer("remembered", torch.zeros(1, max(self.rank, 1)))
 
     def learn(self, rows: Tensor, seen: Tensor, places: Sequence[slice]) -> None:
-        """Remember some of the windows [M, R, C], evenly over all."""
+        """Remember some of the windows [M, R, C], evenly over all; of fewer than three, their mean shape alone."""
         at = torch.arange(rows.shape[1])
         self.views = torch.stack([(at >= place.start) & (at < place.stop) for place in places]).double()
         shapes, _ = self._split(rows, seen)
         self.linear = fit_linear(shapes, self.rank, places)
         chosen = evenly(len(rows), REMEMBERED)
-        chosen = np.resize(chosen, max(len(chosen), NEIGHBOURS))  # of fewer, some more than once
         _, known = self.linear(shapes[chosen], seen[chosen])
         self.remembered = functional.pad(known, (0, 0, 0, REMEMBERED - len(known)), value=NOWHERE)
 
