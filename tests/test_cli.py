@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -77,11 +78,13 @@ def test_a_wrong_config_exits_2_with_every_fault_and_its_path(
 
 
 def test_a_command_without_its_extra_names_it(
-    config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    config: str,
+    forget: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    forget("streamae.training")
     monkeypatch.setitem(sys.modules, "torch", None)
-    for name in [name for name in sys.modules if name.startswith("streamae.training")]:
-        monkeypatch.delitem(sys.modules, name)
     assert run("train", config, monkeypatch=monkeypatch) == 2
     assert "pip install 'streamae[train]'" in " ".join(capsys.readouterr().err.split())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -94,10 +95,9 @@ def test_it_needs_kafka(tmp_path: Path) -> None:
 
 
 def test_without_librdkafka_it_names_the_extra(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    forget: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith(("streamae.bench", "confluent_kafka"))]:
-        monkeypatch.delitem(sys.modules, name)
+    forget("streamae.bench")
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
     monkeypatch.setattr(sys, "argv", ["streamae", "bench"])
     with pytest.raises(SystemExit) as ended:

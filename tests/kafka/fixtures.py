@@ -19,7 +19,7 @@ with warnings.catch_warnings(), suppress(ImportError):
     warnings.simplefilter("ignore", DeprecationWarning)
     import kafka  # noqa: F401
 
-_missing: list[str] = []
+_MISSING = "TESTS ON KAFKA DID NOT RUN"
 
 
 @pytest.fixture(scope="session")
@@ -37,8 +37,7 @@ def kafka_address() -> Iterator[str]:
     except BrokerMissing as error:
         if os.environ.get("CI") == "true":
             pytest.fail(f"tests on Kafka must run here: {error}", pytrace=False)
-        _missing.append(str(error).splitlines()[0])
-        pytest.skip(str(error))
+        pytest.skip(f"{_MISSING}: {error}")
     try:
         yield broker.address
     finally:
@@ -57,6 +56,7 @@ def topic_name() -> Callable[[str], str]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say once, in red, that tests on Kafka did not run."""
-    if _missing:
-        line = f"TESTS ON KAFKA DID NOT RUN: {_missing[0]}"
-        terminalreporter.write_line(line, red=True, bold=True)
+    skipped = [report.longrepr for report in terminalreporter.getreports("skipped")]
+    reasons = [one[2] for one in skipped if isinstance(one, tuple) and _MISSING in one[2]]
+    if reasons:
+        terminalreporter.write_line(reasons[0].splitlines()[0], red=True, bold=True)

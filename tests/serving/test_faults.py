@@ -41,7 +41,7 @@ def test_a_transaction_that_fails_at_any_step_changes_nothing(fleet: Stand) -> N
     fleet.open = failing(chain.from_iterable(("none", fault) for fault in FAULTS), met)
     log = fleet_log(fleet.config.topics.readings, seed=5, ticks=200)
     with fleet.running() as service:
-        with published(fleet, log, per_second=800):
+        with published(fleet, log, per_second=250):
             wait_for(lambda: len(met) == len(FAULTS))
         wait_for(lambda: sum(service().committed.values()) >= fleet.published)
     assert met == FAULTS
@@ -53,7 +53,7 @@ def test_transactions_that_fail_at_random_change_nothing(fleet: Stand) -> None:
     fleet.open = failing((random.choice([*FAULTS, "none", "none"]) for _ in range(25)), met)
     log = fleet_log(fleet.config.topics.readings, seed=6, ticks=250)
     with fleet.running() as service:
-        with published(fleet, log, per_second=600):
+        with published(fleet, log, per_second=250):
             wait_for(lambda: len(met) > 10, 40)
         wait_for(lambda: sum(service().committed.values()) >= fleet.published, 40)
     assert Outcome.of(fleet).equals(undisturbed(fleet))

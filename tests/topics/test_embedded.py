@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -142,16 +142,16 @@ def test_a_hundred_thousand_records_a_second(stage: Stage, store: EmbeddedStore)
     assert time.perf_counter() - began < 2
 
 
-def test_places_for_topics_are_named_by_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_places_for_topics_are_named_by_url(
+    tmp_path: Path, forget: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with open_store(f"embedded://{tmp_path}/topics.db") as store:
         assert str(tmp_path) in store.about()
     for wrong in ("", "topics.db", "redis://here", "kafka://", "embedded://"):
         with pytest.raises(ConfigError, match=r"kafka://host:port.*embedded:///path"):
             open_store(wrong)
-    monkeypatch.setitem(sys.modules, "streamae.topics.kafka", None)
+    forget("streamae.topics.kafka")
     monkeypatch.setitem(sys.modules, "kafka", None)
-    for name in [name for name in sys.modules if name.startswith("streamae.topics.kafka")]:
-        monkeypatch.delitem(sys.modules, name)
     with pytest.raises(MissingExtra, match=r"streamae\[serve\]"):
         open_store("kafka://localhost:9092")
 
