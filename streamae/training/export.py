@@ -131,7 +131,7 @@ def _part(whole: onnx.ModelProto, outputs: tuple[str, ...]) -> bytes:
     for node in reversed(graph.node):  # in the order of evaluation
         if needed & set(node.output):
             nodes.append(node)
-            needed |= set(node.input)
+            needed |= _read(node)
     _keep(graph.node, list(reversed(nodes)))
     _keep(graph.initializer, [one for one in graph.initializer if one.name in needed])
     _keep(graph.output, [one for one in graph.output if one.name in outputs])
@@ -144,6 +144,13 @@ def _part(whole: onnx.ModelProto, outputs: tuple[str, ...]) -> bytes:
             _keep(entry.metadata_props, [])
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _read(node: onnx.NodeProto) -> set[str]:
+    """The names that a node reads; also what the graphs inside it take from around them."""
+    inner = [one for attribute in node.attribute for one in _inside(attribute)]
+    names = {name for graph in inner for one in graph.node for name in _read(one)}
+    return names.union(node.input, (output.name for graph in inner for output in graph.output))
 
 
 def _keep(entries: Any, kept: list[Any]) -> None:
@@ -161,8 +168,11 @@ def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto | onnx.FunctionP
         yield graph
         for node in graph.node:
             for attribute in node.attribute:
-                waiting += [attribute.g] if attribute.HasField("g") else []
-                waiting += attribute.graphs
+                waiting += _inside(attribute)
+
+
+def _inside(attribute: onnx.AttributeProto) -> list[onnx.GraphProto]:
+    return [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
 
 
 _known: dict[tuple[bytes | None, int, int], Exported] = {}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -158,12 +159,15 @@ def _held_out_loss(graph: Graph, windows: FitWindows, training: Training) -> flo
 
 @contextmanager
 def reproducible(seed: int) -> Iterator[None]:
-    """One thread, seeded, subnormal numbers as 0 (constant channels make many, and they are slow)."""
+    """One thread, seeded, subnormal numbers as 0 (constant channels make many, and they are slow).
+
+    Several threads add up as they come.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), threadpool_limits(limits=1):
             torch.manual_seed(seed)
             yield
     finally:

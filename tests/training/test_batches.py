@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from tests.training.random_graphs import CHANNELS, exported, walks
 
 COUNT = 131
+WHOLE = slice(20, 70)  # windows without silence
 Outputs = list[NDArray[np.float32]]
 
 
 class Served:
-    """A model on some windows, from calm to wild and partly silent."""
+    """A model on some windows, from calm to wild, whole and partly silent."""
 
     def __init__(self, model: bytes, length: int) -> None:
         options = onnxruntime.SessionOptions()
@@ -24,7 +25,9 @@ class Served:
         self._session = onnxruntime.InferenceSession(model, options, providers=provider)
         rng = np.random.default_rng(1)
         self._windows = walks(COUNT, length, seed=2).numpy() * rng.exponential(1, (COUNT, 1, 1)).astype(np.float32)
-        self._windows[rng.random(self._windows.shape) < 0.05] = np.nan
+        silent = rng.random(self._windows.shape) < 0.05
+        silent[WHOLE] = False  # alone, they are scored without filling anything in
+        self._windows[silent] = np.nan
         self._windows[3], self._windows[5, :, 0], self._windows[7, length // 2 :] = np.nan, np.nan, np.nan
         self._profile = rng.uniform(0.5, 2, (COUNT, 3, CHANNELS)).astype(np.float32)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from scipy import linalg
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -42,15 +43,32 @@ class Linear(nn.Module):
         """
         mean = self.mean.unsqueeze(1)
         cells, there = stacked(rows, self.places).double(), stacked(seen.float(), self.places) > 0
-        coordinates = self._project(torch.where(there, cells, mean))
-        for _ in range(FILLS):
-            coordinates = self._project(torch.where(there, cells, self._cells(coordinates)))
+        coordinates = self._filled_in(seen.all(), cells, there, self._project(torch.where(there, cells, mean)))
         return self._rows(self._cells(coordinates)), coordinates.float().permute(1, 0, 2).flatten(1)
 
     def at(self, coordinates: Tensor) -> Tensor:
         """The rows [B, R, C] that have these coordinates in all views [B, V * K]."""
         each = coordinates.double().reshape(coordinates.shape[0], len(self.places), -1).permute(1, 0, 2)
         return self._rows(self._cells(each))
+
+    def _filled_in(self, whole: Tensor, cells: Tensor, there: Tensor, first: Tensor) -> Tensor:
+        """Coordinates that silent cells agree with; the first where nothing is silent, bit for bit what passes give.
+
+        So a batch without silence, as most are, costs up to a third less.
+        """
+
+        def by_turns(cells: Tensor, there: Tensor, coordinates: Tensor) -> Tensor:
+            for _ in range(FILLS):
+                coordinates = self._project(torch.where(there, cells, self._cells(coordinates)))
+            return coordinates
+
+        def at_once(cells: Tensor, there: Tensor, coordinates: Tensor) -> Tensor:
+            return coordinates.clone()  # for torch, what goes in must not come out
+
+        if torch.compiler.is_compiling():  # the served graph decides at every batch
+            decided: Tensor = torch.cond(whole, at_once, by_turns, (cells, there, first))
+            return decided
+        return (at_once if whole else by_turns)(cells, there, first)
 
     def _project(self, cells: Tensor) -> Tensor:
         return torch.bmm(cells - self.mean.unsqueeze(1), self.components.mT)
@@ -89,28 +107,28 @@ def fit_linear(rows: Tensor, rank: int, places: Sequence[slice]) -> Linear:
 def _principal(centred: Tensor, rank: int) -> Tensor:
     """The first principal components [K, D] of centred cells [M, D], by the smaller Gram side."""
     if centred.shape[1] <= len(centred):
-        _, vectors = _spectrum(centred.T @ centred)
-        components = vectors[:, -rank:].T.flip(0)
+        _, vectors = _spectrum(centred.T @ centred, rank)
+        components = vectors.T
     else:
-        values, vectors = _spectrum(centred @ centred.T)
-        components = (vectors[:, -rank:] / values[-rank:].clamp_min(1e-12).sqrt()).T.flip(0) @ centred
+        values, vectors = _spectrum(centred @ centred.T, rank)
+        components = (vectors / values.clamp_min(1e-12).sqrt()).T @ centred
     largest = components.gather(1, components.abs().argmax(dim=1, keepdim=True))
     turned: Tensor = components * largest.sign()  # an eigenvector has no sign of its own
     return turned
 
 
-def _spectrum(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues of a Gram matrix, ascending, and eigenvectors [N, N] in columns.
+def _spectrum(gram: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The largest eigenvalues [K] of a Gram matrix, descending, and their eigenvectors [N, K] in columns.
 
     With some libraries the fast method does not converge where many values are the same, as constant channels have
     them. Singular values and vectors of such a matrix are the same, and are found by another method.
     """
     try:
-        values, vectors = torch.linalg.eigh(gram)
-    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-        vectors, values, _ = torch.linalg.svd(gram)
-        return values.flip(0), vectors.flip(1)
-    return values, vectors
+        values, vectors = linalg.eigh(gram.numpy(), subset_by_index=[len(gram) - count, len(gram) - 1])
+    except linalg.LinAlgError:
+        left, singular, _ = torch.linalg.svd(gram)
+        return singular[:count], left[:, :count]
+    return torch.from_numpy(values).flip(0), torch.from_numpy(vectors).flip(1)
 
 
 def alone(shape: Shape, training: Training) -> None:

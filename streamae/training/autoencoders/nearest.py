@@ -107,12 +107,11 @@ def on_grid(cells: Tensor, furthest: float) -> Tensor:
 
 
 def _clusters(cells: Tensor, count: int, seed: int) -> Tensor:
-    """The cluster of each window [M], none of them empty; on one thread, for several add up as they come."""
+    """The cluster of each window [M], none of them empty."""
     from sklearn.cluster import KMeans as Lloyd
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(limits=1), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different windows than clusters
         labels = Lloyd(count, n_init=STARTS, random_state=seed).fit(cells.numpy()).labels_
     return torch.from_numpy(np.unique(labels, return_inverse=True)[1])
