@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from streamae.config import LINEAR, MEMORY, Training
 from streamae.detection.artifact import Profiles
-from streamae.training.autoencoders import FURTHEST, Autoencoder, Shape, autoencoder
+from streamae.training.autoencoders import FURTHEST, Autoencoder, Part, Shape, autoencoder
 from streamae.training.autoencoders.linear import fit_linear
 from streamae.training.autoencoders.memory import Memory
 from streamae.training.graph import Graph, scale
@@ -93,13 +93,13 @@ def _start(windows: FitWindows, untrained: Autoencoder | None, scored: Tensor, t
 
 def parts(
     rows: Tensor, seen: Tensor, untrained: Autoencoder | None, training: Training, views: Sequence[slice]
-) -> list[nn.Module]:
+) -> list[Part]:
     """What stands beside an autoencoder, then itself; learnt from rows of windows [M, R, C] as far as that is possible.
 
     Without one, it is the linear part.
     """
     beside = (LINEAR,) if untrained is None else untrained.beside
-    found: list[nn.Module] = [fit_linear(rows, training.rank, views)] if LINEAR in beside else []
+    found: list[Part] = [fit_linear(rows, training.rank, views)] if LINEAR in beside else []
     learning: list[Autoencoder] = [Memory(Shape(*rows.shape[1:]), training)] if MEMORY in beside else []
     learning += [untrained] if untrained else []
     near = rows.clamp(-FURTHEST, FURTHEST)

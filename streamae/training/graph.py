@@ -3,7 +3,7 @@
     scale -> silence masked -> views -> rebuilt by each part -> squared errors -> error units -> one error
 
 A part rebuilds the rows of all views: PCA, a network, or both, each by itself. A part at a view is an aspect: what one
-of them misses, another may see. Each has error units of its own, so that they speak with one voice.
+of them misses, another may see. Each has error units of its own, so that they speak one language, and has a say.
 
 B windows, T ticks, C channels, R rows of all views, P parts, A aspects, G groups of rows, K numbers of an embedding.
 """
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from streamae.training.autoencoders import Part
 from streamae.training.views import look, places, show
 
 FURTHEST = 1e4  # scales from the centre beyond which a value is not told apart: its square must stay finite
@@ -38,17 +39,19 @@ class Graph(nn.Module):
     scored: Tensor  # [C] 1, or 0 for context channels
     unit: Tensor  # [A, C] error unit of each aspect, as a multiple of the profile's
     settled_unit: Tensor  # [A, C] the same of the settled error
+    say: Tensor  # [A] how much each aspect counts: as its part
     groups: Tensor  # [G, R] of rows that are averaged
 
-    def __init__(self, parts: Sequence[nn.Module], length: int, scored: Tensor) -> None:
+    def __init__(self, parts: Sequence[Part], length: int, scored: Tensor) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
         self.length = length
         self.register_buffer("scored", scored)
         self.register_buffer("groups", _groups(length))
-        aspects = len(self.parts) * len(self.groups) // 2
-        self.register_buffer("unit", torch.ones(aspects, len(scored)))
-        self.register_buffer("settled_unit", torch.ones(aspects, len(scored)))
+        say = torch.tensor([part.say for part in parts]).repeat_interleave(len(self.groups) // 2)
+        self.register_buffer("say", say)
+        self.register_buffer("unit", torch.ones(len(say), len(scored)))
+        self.register_buffer("settled_unit", torch.ones(len(say), len(scored)))
 
     def forward(self, windows: Tensor, profile: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Gives error [B], settled_error [B], channel_error [B, C]; 0 where nothing was observed."""
@@ -77,7 +80,9 @@ class Graph(nn.Module):
         weight = errors.share * self.scored
         causal = self.scored * errors.causal / (unit * self.unit)
         settled = self.scored * errors.settled / (unit * self.settled_unit)
-        return _over_channels(causal, weight), _over_channels(settled, weight), _joined(causal, errors.share > 0)
+        heard = (errors.share > 0) * self.say[:, None]
+        error, settled_error = (_over_channels(one, weight, self.say) for one in (causal, settled))
+        return error, settled_error, _joined(causal, heard)
 
 
 class FullGraph(nn.Module):
@@ -119,8 +124,8 @@ def _groups(length: int) -> Tensor:
     return groups
 
 
-def _over_channels(errors: Tensor, weight: Tensor) -> Tensor:
-    """One error [B] of the errors of channels in each aspect [B, A, C], which count by `weight`.
+def _over_channels(errors: Tensor, weight: Tensor, say: Tensor) -> Tensor:
+    """One error [B] of the errors of channels in each aspect [B, A, C], which count by `weight`, and aspects by `say`.
 
     In an aspect, the square of the mean root: one channel that is far off must not drown what the others say. But it
     must not be outvoted either, however many they are: the mean counts where it is LOUD times as large.
@@ -128,17 +133,17 @@ def _over_channels(errors: Tensor, weight: Tensor) -> Tensor:
     total = _sum(weight).clamp_min(1e-6)
     root = _sum(weight * errors.sqrt()) / total
     loudest = _sum(weight * errors) / total / LOUD
-    return _joined(torch.maximum(root.square(), loudest), _sum(weight) > 0)
+    return _joined(torch.maximum(root.square(), loudest), (_sum(weight) > 0) * say)
 
 
-def _joined(errors: Tensor, there: Tensor) -> Tensor:
-    """One error of those of the aspects [B, A, ...] that are there: the geometric mean of 1 + error, less 1.
+def _joined(errors: Tensor, heard: Tensor) -> Tensor:
+    """One error of those of the aspects [B, A, ...], as each is `heard`: the geometric mean of 1 + error, less 1.
 
     In float64, for of small errors little is left when 1 is taken away again.
     """
-    counts = there.double()
+    counts = heard.double()
     total = _sum((errors.double().log1p() * counts).movedim(1, -1))
-    logs = total / _sum(counts.movedim(1, -1)).clamp_min(1)
+    logs = total / _sum(counts.movedim(1, -1)).clamp_min(1e-6)
     return logs.expm1().float()
 
 

@@ -4,7 +4,7 @@ A model for every series, fitted and calibrated on halves of its prefix without 
 episode in 10,000 rows; the rest is detected in by the code that serves. Errors are made once a series, and held against
 the thresholds of every choice: rule, budget kept or not, windows in a row that fire.
 
-    python -m tests.accuracy.budget --families asd,smd --out figures.json
+    python -m tests.accuracy.budget --families asd,smd --autoencoder lstm --out figures.json
 
 Alerts at most 32 rows apart are one episode; it is false where it touches no labelled event and 32 rows after. A series
 is in budget with at most one false episode for each 10,000 rows begun. An alert that never ends finds whatever comes
@@ -15,16 +15,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from streamae.config import LINEAR
 from tests.accuracy.choices import CHOICES, END_MS, FAMILIES, Choice, Seen, seen
 from tests.real.recordings import load, missing
 
@@ -88,17 +92,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.accuracy.budget", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--families", type=lambda text: text.split(","), default=list(FAMILIES), help="some of them")
+    parser.add_argument("--autoencoder", default=LINEAR)
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--most", type=int, help="at most so many series of a family")
     parser.add_argument("--out", type=Path, help="write the figures here as JSON")
     options = parser.parse_args()
     kinds = [FAMILIES[name] for name in options.families]
     if why := missing(*kinds):
         sys.exit(why)
-    torch.set_num_threads(1)
-    say, found = Console(stderr=True), {}
-    for kind in kinds:
-        each = [seen(kind, one) for one in track(load(kind, END_MS, options.most), kind.name, console=say)]
-        found[kind.name] = {choice: _sum(own[choice] for own in each) for choice in CHOICES}
+    found: Found = {}
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as workers:
+        for kind in kinds:
+            recordings = load(kind, END_MS, options.most)
+            judged = workers.map(seen, repeat(kind), recordings, repeat(options.autoencoder))
+            each = list(track(judged, kind.name, len(recordings), console=Console(stderr=True)))
+            found[kind.name] = {choice: _sum(own[choice] for own in each) for choice in CHOICES}
     for table in tables(found):
         Console(width=max(Console().width, 180)).print(table)
     if options.out:

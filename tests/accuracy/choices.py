@@ -14,9 +14,10 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 import pandas as pd
+import torch
 
 from streamae import config as configs
-from streamae.config import Config, ThresholdRule
+from streamae.config import Config, ThresholdRule, Training
 from streamae.detection.scoring import Scorer
 from streamae.history.candidates import normal_errors
 from streamae.history.past import Past, Thresholds, look_back
@@ -86,14 +87,16 @@ class Seen:
         return self.in_budget / max(self.series, 1)
 
 
-def seen(kind: DataSet, recording: Recording) -> dict[Choice, Seen]:
+def seen(kind: DataSet, recording: Recording, autoencoder: str) -> dict[Choice, Seen]:
     """What each choice comes to on one series."""
+    torch.set_num_threads(1)
     ticks = np.arange(len(recording.time)) - recording.prefix
     one = replace(recording, time=END_MS + ticks * kind.cadence_ms)  # a reading a tick: budgets are of rows
     places: dict[str, str | int] = {"service": "budget", "store": "embedded://none.db", "topic": "readings"}
+    places |= {"steps": Training().steps, "port": 0}
     length, _ = usual(files.table(one.history(), list(one.channels)), kind.cadence_ms)
     kind = replace(kind, length=length)
-    config = configs.parse(config_text(kind, one.channels, "pca", places | {"steps": 1, "port": 0}))
+    config = configs.parse(config_text(kind, one.channels, autoencoder, places))
     config = msgspec.structs.replace(config, training=msgspec.structs.replace(config.training, baselines=()))
     scorer = Scorer(job.train(config, one.history()))
     errors = normal_errors(_past(scorer, config, one.history()))

@@ -11,8 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from streamae.training.autoencoders import Autoencoder, Part
 from streamae.training.autoencoders.linear import Linear
 from streamae.training.graph import FullGraph, Graph, scale
 from streamae.training.views import look, places, views
@@ -20,12 +21,12 @@ from streamae.training.views import look, places, views
 T, C = 8, 3  # so short that there is one view
 
 
-class Constant(nn.Module):
+class Constant(Part):
     """Expects the same of every cell."""
 
-    def __init__(self, value: float) -> None:
+    def __init__(self, value: float, say: float = 1) -> None:
         super().__init__()
-        self.value = value
+        self.value, self.say = value, say
 
     def forward(self, rows: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         return torch.full_like(rows, self.value), rows[:, 0]
@@ -155,22 +156,32 @@ def test_every_aspect_is_measured_in_units_of_its_own() -> None:
     np.testing.assert_allclose(graph(windows, profile(1))[0], (2**5 * (1 + 9)) ** (1 / 6) - 1, rtol=1e-6)
 
 
+def test_a_network_has_half_the_say_of_the_parts_beside_it() -> None:
+    graph = Graph([Constant(1.0), Constant(3.0, say=Autoencoder.say)], 40, torch.ones(C)).eval()
+    error, settled, channel = graph(torch.zeros(1, 40, C), profile(1))
+    for one in (error, settled, channel):
+        np.testing.assert_allclose(one, (2 * 10**0.5) ** (1 / 1.5) - 1, rtol=1e-6)
+
+
+Said = tuple[float, float]  # an error, and how much it counts
+
+
 def naive(
-    graph: Graph, values: Sequence[float], windows: Tensor, unit: float
+    graph: Graph, parts: Sequence[tuple[float, float]], windows: Tensor, unit: float
 ) -> list[tuple[float, float, list[float]]]:
     """What the graph of Constant parts gives for each window, cell by cell."""
     rows, seen = (each.numpy() for each in look(*scale(windows, profile(len(windows)))))
-    return [_naive(graph, values, one.astype(np.float64), there, unit) for one, there in zip(rows, seen, strict=True)]
+    return [_naive(graph, parts, one.astype(np.float64), there, unit) for one, there in zip(rows, seen, strict=True)]
 
 
 def _naive(
-    graph: Graph, values: Sequence[float], rows: NDArray[np.float64], seen: NDArray[np.bool_], unit: float
+    graph: Graph, parts: Sequence[tuple[float, float]], rows: NDArray[np.float64], seen: NDArray[np.bool_], unit: float
 ) -> tuple[float, float, list[float]]:
-    causal: list[float] = []
-    settled: list[float] = []
-    channels: list[list[float]] = [[] for _ in range(C)]
-    aspects = [(value, place) for value in values for place in places(graph.length)]
-    for aspect, (value, place) in enumerate(aspects):
+    causal: list[Said] = []
+    settled: list[Said] = []
+    channels: list[list[Said]] = [[] for _ in range(C)]
+    aspects = [(*part, place) for part in parts for place in places(graph.length)]
+    for aspect, (value, say, place) in enumerate(aspects):
         roots, settled_roots, weights = [], [], []
         for channel in range(C):
             cells = range(place.start, place.stop)
@@ -182,40 +193,42 @@ def _naive(
             recent = sum(newest) / len(newest) if newest else whole
             scored = float(graph.scored[channel])
             off = scored * (2 * whole + recent) / 3 / unit / float(graph.unit[aspect, channel])
-            channels[channel].append(off)
+            channels[channel].append((off, say))
             roots.append(math.sqrt(off))
             settled_roots.append(math.sqrt(scored * whole / unit / float(graph.settled_unit[aspect, channel])))
             weights.append(scored * len(squares) / len(cells))
         if sum(weights) > 0:
-            causal.append((np.average(roots, weights=weights)) ** 2)
-            settled.append((np.average(settled_roots, weights=weights)) ** 2)
+            causal.append((np.average(roots, weights=weights) ** 2, say))
+            settled.append((np.average(settled_roots, weights=weights) ** 2, say))
     return _joined(causal), _joined(settled), [_joined(one) for one in channels]
 
 
-def _joined(errors: Sequence[float]) -> float:
-    return math.exp(sum(math.log(1 + error) for error in errors) / len(errors)) - 1 if errors else 0.0
+def _joined(said: Sequence[Said]) -> float:
+    return (
+        math.prod((1 + error) ** say for error, say in said) ** (1 / sum(say for _, say in said)) - 1 if said else 0.0
+    )
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from([2, 7, 8, 9, 31, 32, 33, 40, 65, 128]),
-    st.lists(st.sampled_from([0.0, 0.5, -2.0]), min_size=1, max_size=2),
+    st.lists(st.tuples(st.sampled_from([0.0, 0.5, -2.0]), st.sampled_from([1.0, 0.5, 0.25])), min_size=1, max_size=2),
     st.sampled_from([(1, 1, 1), (1, 0, 1), (0, 0, 1)]),
     st.sampled_from([0.0, 0.1, 0.6, 0.97]),
     st.integers(0, 2**30),
 )
 def test_errors_are_what_the_slow_twin_says(
-    length: int, values: list[float], scored: tuple[float, ...], silent: float, seed: int
+    length: int, parts: list[tuple[float, float]], scored: tuple[float, ...], silent: float, seed: int
 ) -> None:
     draw = torch.Generator().manual_seed(seed)
-    graph = Graph([Constant(value) for value in values], length, torch.tensor(scored, dtype=torch.float32)).eval()
+    graph = Graph([Constant(*part) for part in parts], length, torch.tensor(scored, dtype=torch.float32)).eval()
     for units in (graph.unit, graph.settled_unit):
         units.copy_(0.1 + torch.rand(units.shape, generator=draw))
     windows = 2 * torch.randn(4, length, C, generator=draw)
     windows[torch.rand(windows.shape, generator=draw) < silent] = torch.nan
     windows[1, length // 2 :] = torch.nan
     error, settled, channel = graph(windows, profile(4, unit=1.7))
-    wanted_error, wanted_settled, wanted_channel = zip(*naive(graph, values, windows, 1.7), strict=True)
+    wanted_error, wanted_settled, wanted_channel = zip(*naive(graph, parts, windows, 1.7), strict=True)
     np.testing.assert_allclose(error, wanted_error, rtol=2e-5)
     np.testing.assert_allclose(settled, wanted_settled, rtol=2e-5)
     np.testing.assert_allclose(channel, wanted_channel, rtol=2e-5)

@@ -27,10 +27,21 @@ class Shape(NamedTuple):
     channels: int
 
 
-class Autoencoder(nn.Module):
+class Part(nn.Module):
+    """What of a graph rebuilds scaled rows [B, R, C], 0 where silent, and says where it has put them [B, K]."""
+
+    say: float = 1.0  # how much its errors count beside those of other parts
+
+    def forward(self, rows: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows [B, R, C] and which cells were observed -> what is expected in their place, and the code [B, K]."""
+        raise NotImplementedError
+
+
+class Autoencoder(Part):
     """Rebuilds scaled rows [B, R, C] by way of a code [B, K]."""
 
-    beside: ClassVar[tuple[str, ...]] = (LINEAR, MEMORY)  # the parts without weights to train that have a say beside it
+    beside: ClassVar[tuple[str, ...]] = (LINEAR, MEMORY)  # the parts without weights to train that stand beside it
+    say: float = 0.5  # of what it does not rebuild, more is noise than of what they do not
 
     def learn(self, rows: Tensor, seen: Tensor, places: Sequence[slice]) -> None:
         """Take what is learnt without gradients from normal windows' rows [M, R, C], before any step of training.

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 
 import torch
 from scipy import linalg
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from streamae.config import Training
-from streamae.training.autoencoders import Shape
+from streamae.training.autoencoders import Part, Shape
 
 FILLS = 3  # passes that fill silent cells in with what the components say about them
 
 
-class Linear(nn.Module):
+class Linear(Part):
     """Projects each view onto the components of normal ones; silent cells take no part in it.
 
     Views are padded to one height at their old end, so that all are projected at once. In float64: an error is what is

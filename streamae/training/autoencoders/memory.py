@@ -36,6 +36,7 @@ class Memory(Autoencoder):
     """Expects the level that a window has itself, and the mean of the remembered shapes that are nearest."""
 
     beside: ClassVar[tuple[str, ...]] = (LINEAR,)
+    say: float = 1.0
     views: Tensor  # [V, R] 1 for the rows of each view
     remembered: Tensor  # [N, V * K] coordinates; where there are fewer windows, the rest is nowhere
 
