@@ -1,8 +1,8 @@
-"""What a subscriber to alerts sees: the topic's records as lines."""
+"""What a subscriber sees: the records of the topics of alerts and of dead letters, as lines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 
 import msgspec
@@ -11,22 +11,65 @@ from streamae.config import Config
 from streamae.detection.alerts import Alert
 from streamae.errors import TopicsError
 from streamae.topics import open_store
+from streamae.topics.topics import Records
 
 COLOURS = {"firing": "red", "resolved": "green"}
 
 
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """A dead letter: where it came from, why it is none of the readings, and what it was."""
+
+    topic: str
+    partition: int  # -1 where it does not say, as with offset
+    offset: int
+    reason: str
+    detail: str
+    key: str | None
+    value: str | None  # as text; bytes that are none are shown as \\x..
+
+
 def alert_lines(config: Config, follow: bool, as_json: bool) -> Iterator[str]:
     """Each alert as a line, oldest first of each partition; with `follow`, without end."""
-    topic = config.topic("alerts")
+    for records in _published(config, "alerts", follow):
+        for value in filter(None, records.value):
+            yield value.decode() if as_json else line(msgspec.json.decode(value, type=Alert))
+
+
+def letters(config: Config, follow: bool, reasons: Collection[str]) -> Iterator[Letter]:
+    """Each dead letter, oldest first of each partition; of these reasons, where some are given."""
+    for records in _published(config, "deadletters", follow):
+        for key, value, headers in zip(records.key, records.value, records.headers, strict=True):
+            told = {name: _text(content) or "" for name, content in headers}
+            letter = Letter(
+                topic=told.get("topic", ""),
+                partition=_number(told.get("partition", "")),
+                offset=_number(told.get("offset", "")),
+                reason=told.get("reason", "unknown"),
+                detail=told.get("detail", ""),
+                key=_text(key),
+                value=_text(value),
+            )
+            if not reasons or letter.reason in reasons:
+                yield letter
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else -1
+
+
+def _text(content: bytes | None) -> str | None:
+    return None if content is None else content.decode(errors="backslashreplace")
+
+
+def _published(config: Config, kind: str, follow: bool) -> Iterator[Records]:
+    topic = config.topic(kind)
     with open_store(config.topics.store, **config.topics.client) as store:
         if store.describe([topic])[topic] is None:
             raise TopicsError(f"the topic {topic} does not exist: start `streamae serve --create-topics` first")
         reader = store.reader(topic, "earliest")
         try:
             while follow or not reader.caught_up():
-                for records in reader.poll(0.5):
-                    for value in filter(None, records.value):
-                        yield value.decode() if as_json else line(msgspec.json.decode(value, type=Alert))
+                yield from reader.poll(0.5)
         finally:
             reader.close()
 

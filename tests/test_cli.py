@@ -50,7 +50,9 @@ def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
     return int(ended.value.code or 0)
 
 
-@pytest.mark.parametrize("command", [[one] for one in COMMANDS] + [["models", one] for one in MODEL_COMMANDS])
+@pytest.mark.parametrize(
+    "command", [*([one] for one in COMMANDS), *(["models", one] for one in MODEL_COMMANDS), ["deadletters", "list"]]
+)
 def test_every_command_has_help_with_an_example(command: list[str]) -> None:
     shown = CliRunner().invoke(cli.app, [*command, "--help"])
     assert shown.exit_code == 0

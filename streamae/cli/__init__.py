@@ -5,17 +5,18 @@ from __future__ import annotations
 import sys
 
 from streamae.cli import batch, bench, history, live, models, retraining, setup
-from streamae.cli.app import app, err
+from streamae.cli.app import app, deadletters, err
 from streamae.cli.app import models as models_app
 from streamae.errors import MissingExtra, StreamaeError
 
 __all__ = ["app", "batch", "bench", "history", "live", "main", "models", "retraining", "setup"]
 
 app.add_typer(models_app, name="models")
+app.add_typer(deadletters, name="deadletters")
 
-EXTRAS = {"torch": "train", "onnx": "train", "onnxscript": "train", "pandas": "train", "pyarrow": "train"}
-EXTRAS |= {"sklearn": "train", "matplotlib": "train", "apscheduler": "train", "confluent_kafka": "bench"}
-EXTRAS |= {"kafka": "serve", "prometheus_client": "serve", "onnxruntime": "cpu"}
+TRAIN = ("torch", "onnx", "onnxscript", "pandas", "pyarrow", "scipy", "sklearn", "threadpoolctl", "matplotlib")
+EXTRAS = dict.fromkeys((*TRAIN, "apscheduler"), "train") | {"confluent_kafka": "bench", "onnxruntime": "cpu"}
+EXTRAS |= {"kafka": "serve", "prometheus_client": "serve"}
 
 
 def main() -> None:

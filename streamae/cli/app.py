@@ -16,6 +16,7 @@ app = typer.Typer(
     help="Finds anomalies in topics of sensor readings. Exit codes: 0 done, 1 failed, 2 wrong usage, 70 restart me.",
 )
 models = typer.Typer(no_args_is_help=True, help="The versions in the registry, and who is champion.")
+deadletters = typer.Typer(no_args_is_help=True, help="Records that could not be readings, and why.")
 
 out = Console()
 err = Console(stderr=True)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections import Counter
 from typing import Annotated
 
+import msgspec
 import typer
 
 from streamae import config as configs
-from streamae.cli.app import AsJson, ConfigPath, app, out
+from streamae.cli.app import AsJson, ConfigPath, app, deadletters, err, out
+from streamae.detection.readings import Reason
+
+Follow = Annotated[bool, typer.Option(help="Go on until Ctrl-C.")]
 
 
 @app.command()
@@ -31,7 +36,7 @@ def serve(
 @app.command()
 def alerts(
     config: ConfigPath,
-    follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C.")] = False,
+    follow: Follow = False,
     json: AsJson = False,
 ) -> None:
     """Show the alerts on the service's topic.
@@ -45,3 +50,30 @@ def alerts(
             sys.stdout.write(line + "\n")
         else:
             out.print(line, soft_wrap=True, highlight=False)
+
+
+@deadletters.command("list")
+def list_dead_letters(
+    config: ConfigPath,
+    reason: Annotated[list[Reason], typer.Option(help="Only of this reason; may be given more than once.")] = [],  # noqa: B006
+    follow: Follow = False,
+    json: AsJson = False,
+) -> None:
+    """Show the dead letters on the service's topic: where each came from, why, and what it was.
+
+    Example: streamae deadletters list plant/streamae.toml --reason late
+    """
+    from streamae.subscriber import letters
+
+    counts: Counter[str] = Counter()
+    for letter in letters(configs.load(config), follow, reason):
+        counts[letter.reason] += 1
+        if json:
+            sys.stdout.write(msgspec.json.encode(letter).decode() + "\n")
+        else:
+            place = f"{letter.topic}[{letter.partition}]@{letter.offset}"
+            what = f"{letter.reason}: {letter.detail}; key {letter.key}, value {letter.value}"
+            out.print(f"{place} {what}", soft_wrap=True, highlight=False, markup=False)
+    if not json:
+        found = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+        err.print(f"{counts.total()} dead letters{': ' if found else ''}{found}", highlight=False)

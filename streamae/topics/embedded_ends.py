@@ -40,7 +40,7 @@ class EmbeddedReader:
                     return found
 
     def _take(self, partition: int) -> Records:
-        records = self._log.read(self._topic, partition, self._next[partition], _RECORDS_PER_POLL)
+        records = self._log.read(self._topic, partition, self._next[partition], _RECORDS_PER_POLL, headers=True)
         if records:
             self._next[partition] = int(records.offset[-1]) + 1
         return records

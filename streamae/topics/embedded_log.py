@@ -16,7 +16,7 @@ import numpy as np
 
 from streamae.errors import Fenced, TopicsError, Unreachable
 from streamae.topics.placement import partition_of
-from streamae.topics.topics import Bounds, Output, Records
+from streamae.topics.topics import Bounds, Headers, Output, Records
 
 _APPLICATION = 0x53414531  # "SAE1": tells our files from anyone else's
 _SCHEMA = """
@@ -154,15 +154,17 @@ class Log:
         self._keyless += 1
         return slots[self._keyless % len(slots)]
 
-    def read(self, topic: str, partition: int, offset: int, limit: int) -> Records:
-        """Up to `limit` committed records from `offset` on."""
+    def read(self, topic: str, partition: int, offset: int, limit: int, headers: bool = False) -> Records:
+        """Up to `limit` committed records from `offset` on, with their headers or without."""
         rows = self.db.execute(
-            "SELECT offset, timestamp, key, value FROM record WHERE slot=? AND offset>=? ORDER BY offset LIMIT ?",
+            "SELECT offset, timestamp, key, value, headers FROM record"
+            " WHERE slot=? AND offset>=? ORDER BY offset LIMIT ?",
             (self.slot(topic, partition), offset, limit),
         ).fetchall()
-        offsets, timestamps, keys, values = zip(*rows, strict=True) if rows else ((), (), (), ())
+        offsets, timestamps, keys, values, packed = zip(*rows, strict=True) if rows else ((), (), (), (), ())
         columns = np.array(offsets, dtype=np.int64), np.array(timestamps, dtype=np.int64)  # [N] each
-        return Records(topic, partition, *columns, list(keys), list(values))
+        unpacked = [msgspec.msgpack.decode(one, type=Headers) if one else () for one in packed] if headers else []
+        return Records(topic, partition, *columns, list(keys), list(values), unpacked)
 
     def bounds(self, topic: str, partition: int) -> Bounds:
         """The offsets that a partition holds."""

@@ -160,8 +160,8 @@ def asked(what: str) -> Iterator[None]:
         raise Unreachable(f"{what}: {error!r}") from error
 
 
-def columns(tp: TopicPartition, found: list[Any]) -> Records:
-    """kafka-python's records of one partition as columns."""
+def columns(tp: TopicPartition, found: list[Any], headers: bool = False) -> Records:
+    """kafka-python's records of one partition as columns, with their headers or without."""
     count = len(found)
     return Records(
         tp.topic,
@@ -170,4 +170,5 @@ def columns(tp: TopicPartition, found: list[Any]) -> Records:
         np.fromiter((record.timestamp for record in found), np.int64, count),
         [record.key for record in found],
         [record.value for record in found],
+        [tuple(record.headers) for record in found] if headers else [],
     )

@@ -59,7 +59,7 @@ class KafkaReader:
                 # kafka-python keeps the damaged batch and the next poll would spin on it without end.
                 self._broken = TopicsError(f"{self._topic}: {error}. The broker's copy is damaged: repair it")
                 raise self._broken from error
-        return [columns(tp, rows) for tp, rows in found.items()]
+        return [columns(tp, rows, headers=True) for tp, rows in found.items()]
 
     def caught_up(self) -> bool:
         """Whether everything that was committed when the reader was opened has been delivered."""

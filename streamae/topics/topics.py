@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from streamae.errors import TopicsError
 
+Headers = tuple[tuple[str, bytes], ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Records:
@@ -33,6 +35,7 @@ class Records:
     timestamp: NDArray[np.int64]  # [N] ms since the epoch, the record's own
     key: list[bytes | None]
     value: list[bytes | None]
+    headers: list[Headers] = field(default_factory=list)  # a Reader's only: a Source has no use for them
 
     def __len__(self) -> int:
         return len(self.value)
@@ -45,7 +48,7 @@ class Output(NamedTuple):
     key: bytes | None
     value: bytes | None
     partition: int | None = None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: Headers = ()
     timestamp: int | None = None  # ms since the epoch; the store's clock where None
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
 import pytest
 from kafka import KafkaConsumer
+from typer.testing import CliRunner
 
+from streamae.cli import app
 from streamae.topics.topics import Output
 from tests.serving.stand import CALM, Stand, at, reading
 
@@ -41,6 +46,39 @@ def test_bad_records_go_to_dead_letters_as_they_came_and_good_ones_are_scored(st
     dead = [(key, value) for _, key, value in stand.read("deadletters")]
     assert sorted(dead, key=str) == sorted(BAD.values(), key=str)
     assert [start for _, _, start, *_ in stand.scores()] == [at(tick) for tick in range(-3, 36, 2)]
+
+
+def test_dead_letters_are_listed_with_where_they_came_from_and_why(stand: Stand, tmp_path: Path) -> None:
+    serve_good_and_bad(stand)
+    config = tmp_path / "streamae.toml"
+    config.write_text(stand.toml())
+    shown = CliRunner().invoke(app, ["deadletters", "list", str(config)])
+    topic = stand.config.topics.readings
+    assert shown.exit_code == 0
+    assert f"{topic}[0]@20 undecodable: " in shown.stdout
+    assert "key None, value " + BAD["no_series"][1].decode() in shown.stdout
+    assert "8 dead letters: " in shown.stderr
+    told = CliRunner().invoke(
+        app, ["deadletters", "list", str(config), "--json", "--reason", "late", "--reason", "no_time"]
+    )
+    letters = [msgspec.json.decode(line) for line in told.stdout.splitlines()]
+    assert {one["reason"]: (one["key"].encode(), one["value"].encode()) for one in letters} == {
+        reason: BAD[reason] for reason in ("late", "no_time")
+    }
+    assert [(one["topic"], one["partition"], one["offset"]) for one in letters] == [(topic, 0, 23), (topic, 0, 27)]
+
+
+@pytest.mark.parametrize("url", ["embedded"], indirect=True)
+def test_a_dead_letter_of_another_hand_is_shown_as_it_is(stand: Stand, tmp_path: Path) -> None:
+    stand.champion()
+    stand.publish([("p", 0, CALM)])
+    stand.serve_all()
+    stand.write([Output(stand.config.topic("deadletters"), None, b"\xff\x00", 0, (("partition", b"first"),))])
+    config = tmp_path / "streamae.toml"
+    config.write_text(stand.toml())
+    shown = CliRunner().invoke(app, ["deadletters", "list", str(config), "--json"])
+    letter = msgspec.json.decode(shown.stdout)
+    assert (letter["reason"], letter["offset"], letter["key"], letter["value"]) == ("unknown", -1, None, "\\xff\x00")
 
 
 @pytest.mark.parametrize("url", ["kafka"], indirect=True)
