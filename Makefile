@@ -6,6 +6,7 @@
 #   make test                           lint, types, arrows between rooms, every test
 #   make real                           recorded machines through a real topic, held against their labels
 #   make accuracy                       how well anomalies are found on labelled series, beside baselines
+#   make faults                         faults by the hundred on three real brokers, an hour; resumable
 #   make bench                          what serving costs beside its parts, on a real broker started here
 
 SHELL := bash
@@ -20,7 +21,7 @@ coproc broker { exec $(BIN)/python tests/kafka/broker.py; }; pid=$$broker_PID; \
 	read -r address <&"$${broker[0]}"
 endef
 
-.PHONY: setup demo test lint real accuracy bench
+.PHONY: setup demo test lint real accuracy faults bench
 setup: .venv/.done
 
 .venv/.done: pyproject.toml
@@ -52,6 +53,9 @@ real: setup
 
 accuracy: setup
 	$(BIN)/python -m tests.accuracy $(ARGS)
+
+faults: setup
+	$(BIN)/python -m tests.faults --out build/faults.jsonl $(ARGS)
 
 bench: setup
 	@$(with_broker); \

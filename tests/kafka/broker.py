@@ -25,14 +25,12 @@ from typing import Self
 
 VERSION = "4.1.0"
 _POM = Path(__file__).with_name("pom.xml")
-_NODE = 1
 _STARTED = "Kafka Server started"
 _FAST_JVM = ("-Xmx320m", "-Xms320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
 
 # Only what differs from a broker in earnest: one node, small internal topics, no waiting.
 SETTINGS = {
     "process.roles": "broker,controller",
-    "node.id": str(_NODE),
     "controller.listener.names": "CONTROLLER",
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "auto.create.topics.enable": "false",
@@ -99,51 +97,68 @@ def _run(*command: str) -> None:
 
 
 class Broker:
-    """One node that is broker and controller, on free ports of the loopback, with its data in a folder of its own."""
+    """One node that is broker and controller, on free ports of the loopback, with its data in a folder of its own.
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+    Several make a cluster, see `cluster.py`; `settings` may be changed until it starts.
+    """
+
+    def __init__(self, settings: Mapping[str, str] | None = None, number: int = 1) -> None:
         if shutil.which("java") is None:
             raise BrokerMissing("Java 17 or newer (java) is needed to run a Kafka broker")
         self._libs = _fetch()
-        self._own = dict(settings or {})
+        self.settings = dict(settings or {})
+        self.number = number
         self.folder = Path(tempfile.mkdtemp(prefix="streamae-kafka-"))
         self.log = self.folder / "server.log"
-        self.address = ""
+        self.address, self.controller = (f"127.0.0.1:{port}" for port in free_ports(2))
         self._process: subprocess.Popen[bytes] | None = None
         self._making: Path | None = None
+        self._said_before = 0  # bytes of the log, of earlier lives
 
     def start(self, timeout_s: float = 90) -> Self:
-        """Start, and return once it serves."""
+        """Start, and return once it serves; after `kill` or `end`, go on from its data."""
+        self.launch()
+        self.wait(timeout_s)
+        return self
+
+    def launch(self) -> None:
+        """Start it, without waiting."""
         properties = self._configure()
-        self._format(properties)
-        deadline = time.monotonic() + timeout_s
+        if not (self.folder / "data").exists():
+            self._format(properties)
+        self._said_before = self.log.stat().st_size if self.log.exists() else 0
         self._launch(properties)
-        while _STARTED not in (text := self.log.read_text(errors="replace")):
+
+    def wait(self, timeout_s: float = 90) -> None:
+        """Return once it serves. Raises BrokerMissing."""
+        deadline = time.monotonic() + timeout_s
+        while _STARTED not in (text := self.said()):
             if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise BrokerMissing(f"the broker did not start; the end of {self.log}:\n{text[-3000:]}")
             time.sleep(0.05)
-        return self
+
+    def said(self) -> str:
+        """What this life has said."""
+        return self.log.read_bytes()[self._said_before :].decode(errors="replace") if self.log.exists() else ""
 
     def _configure(self) -> Path:
-        port, controller = _free_ports(2)
-        self.address = f"127.0.0.1:{port}"
-        listeners = f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"
         where = {
-            "listeners": listeners,
+            "node.id": str(self.number),
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{self.controller}",
             "advertised.listeners": f"PLAINTEXT://{self.address}",
-            "controller.quorum.voters": f"{_NODE}@127.0.0.1:{controller}",
+            "controller.quorum.voters": f"{self.number}@{self.controller}",
             "log.dirs": str(self.folder / "data"),
         }
         properties = self.folder / "server.properties"
-        lines = (f"{name}={value}\n" for name, value in {**SETTINGS, **where, **self._own}.items())
+        lines = (f"{name}={value}\n" for name, value in {**SETTINGS, **where, **self.settings}.items())
         properties.write_text("".join(lines))
         (self.folder / "log4j2.properties").write_text(_LOGGING)
         return properties
 
     def _format(self, properties: Path) -> None:
         """Give the data folder its cluster's identity, from a copy: making one takes as long as a start."""
-        model, data = cache() / "formatted", self.folder / "data"
+        model, data = cache() / f"formatted-{self.number}", self.folder / "data"
         if not model.is_dir():
             tool = ["kafka.tools.StorageTool", "format", "-t", "c3RyZWFtYWUtdGVzdHMtMQ", "-c", str(properties)]
             _run(*self._java(*tool))
@@ -166,8 +181,21 @@ class Broker:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
 
+    def pause(self, paused: bool) -> None:
+        """Stop all its threads, or let them go on."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP if paused else signal.SIGCONT)
+
+    def end(self) -> None:
+        """End in order, with its leaderships handed over."""
+        if self._process is not None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(30)
+        self.kill()
+
     def kill(self) -> None:
-        """End at once, as a power cut would; `start` goes on from the same data only after `stop` made none."""
+        """End at once, as a power cut would."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
@@ -194,7 +222,8 @@ class Broker:
         self.stop()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback that nobody listens on."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

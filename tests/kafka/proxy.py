@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Literal, Self
 
 Side = Literal["request", "answer"]
-Harm = Literal["hold", "drop", "cut"]  # wait until lifted; swallow; swallow and break the connection
+Harm = Literal["hold", "delay", "drop", "cut"]  # wait until lifted, or DELAY_S; swallow; also break the connection
+DELAY_S = 0.2
 
 
 class Api(IntEnum):
@@ -34,10 +35,10 @@ class Api(IntEnum):
 
 @dataclass
 class Rule:
-    """What happens to the next `times` frames of one kind; lifted at the end of its `with`."""
+    """What happens to the next `times` frames of one kind, or of all; lifted at the end of its `with`."""
 
-    api: Api
-    side: Side
+    api: Api | None
+    side: Side | None
     harm: Harm
     times: int = 1_000_000
     frames: list[bytes] = field(default_factory=list)  # what it met
@@ -54,7 +55,9 @@ class Rule:
 
     def takes(self, api: int, side: Side) -> bool:
         """Whether this frame is one of them."""
-        return not self.lifted.is_set() and (self.api, self.side) == (api, side) and len(self.frames) < self.times
+        if self.lifted.is_set() or len(self.frames) >= self.times:
+            return False
+        return self.api in (None, api) and self.side in (None, side)
 
 
 class _Cut(Exception):
@@ -78,10 +81,18 @@ class Proxy:
         self._threads.append(thread)
         thread.start()
 
-    def rule(self, api: Api, side: Side, harm: Harm, times: int = 1_000_000) -> Rule:
-        """From now on, harm such frames, `times` of them."""
+    def rule(self, api: Api | None, side: Side | None, harm: Harm, times: int = 1_000_000) -> Rule:
+        """From now on, harm such frames, `times` of them; None stands for any."""
         self._rules.append(Rule(api, side, harm, times))
         return self._rules[-1]
+
+    def reset(self) -> None:
+        """Break every connection at once, as a router does that has forgotten them."""
+        for each in list(self._sockets):
+            if each is not self._listener:
+                with suppress(OSError):
+                    each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    each.shutdown(socket.SHUT_RDWR)
 
     def deliver(self, frame: bytes) -> bytes:
         """Send a request that was caught earlier, on a connection of its own; returns the answer."""
@@ -130,9 +141,10 @@ class Proxy:
         rule.met.set()
         if rule.harm == "cut":
             raise _Cut
-        if rule.harm == "hold":
-            rule.lifted.wait()
-        return rule.harm == "hold"
+        if rule.harm in ("hold", "delay"):
+            rule.lifted.wait(None if rule.harm == "hold" else DELAY_S)
+            return True
+        return False
 
     def close(self) -> None:
         """Break every connection and end every thread."""

@@ -38,14 +38,16 @@ class Outcome:
     kinds: dict[str, Facts]
 
     @classmethod
-    def of(cls, stand: Stand) -> Outcome:
-        """Read it as a subscriber does: committed records only."""
+    def of(cls, stand: Stand, versions: bool = True) -> Outcome:
+        """Read it as a subscriber does: committed records only; with the versions that served, or without."""
         alerts = [(partition, value or b"") for partition, _, value in stand.read("alerts")]
-        scores = [row for partition, _, value in stand.read("scores") for row in _windows(partition, value or b"")]
+        scores = [
+            row for partition, _, value in stand.read("scores") for row in _windows(partition, value or b"", versions)
+        ]
         letters = [((partition, value), key) for partition, key, value in stand.read("deadletters")]
         return cls(
             {
-                "alerts": _facts(_alert(partition, value) for partition, value in alerts),
+                "alerts": _facts(_alert(partition, value, versions) for partition, value in alerts),
                 "order": _facts(_order(alerts)),
                 "scores": _facts(scores),
                 "dead letters": _facts(letters),
@@ -78,9 +80,9 @@ def _facts(pairs: Iterable[tuple[Hashable, object]]) -> Facts:
     return dict(facts)
 
 
-def _alert(partition: int, value: bytes) -> tuple[Hashable, object]:
+def _alert(partition: int, value: bytes, versions: bool) -> tuple[Hashable, object]:
     alert = msgspec.json.decode(value, type=Alert)
-    return (partition, alert.id, alert.state), value
+    return (partition, alert.id, alert.state), value if versions else msgspec.structs.replace(alert, version="")
 
 
 def _order(alerts: list[tuple[int, bytes]]) -> list[tuple[Hashable, object]]:
@@ -92,7 +94,7 @@ def _order(alerts: list[tuple[int, bytes]]) -> list[tuple[Hashable, object]]:
     return [(series, tuple(sequence)) for series, sequence in by_series.items()]
 
 
-def _windows(partition: int, value: bytes) -> list[tuple[Hashable, object]]:
+def _windows(partition: int, value: bytes, versions: bool) -> list[tuple[Hashable, object]]:
     """The windows of a packed record; scores as their bits."""
     packed = msgspec.msgpack.decode(value, type=PackedScores)
     start, end, score, settled = (
@@ -100,6 +102,6 @@ def _windows(partition: int, value: bytes) -> list[tuple[Hashable, object]]:
     )
     errors = np.frombuffer(packed.channel_error, "<u4").reshape(len(start), -1).tolist()
     return [
-        ((partition, series, begin), (*rest, tuple(channels), packed.version))
+        ((partition, series, begin), (*rest, tuple(channels), packed.version if versions else ""))
         for series, begin, *rest, channels in zip(packed.series, start, end, score, settled, errors, strict=True)
     ]

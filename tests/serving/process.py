@@ -18,12 +18,12 @@ MAIN = "from streamae.cli import main; main()"
 
 
 class Process:
-    """A service's process; `prelude` is Python that is run in it before the command line."""
+    """A service's process, or one of several `instance`s; `prelude` is Python that it runs before the command line."""
 
-    def __init__(self, stand: Stand, prelude: str = "") -> None:
+    def __init__(self, stand: Stand, prelude: str = "", instance: str = "0") -> None:
         self.partitions = stand.partitions
-        self.config = stand.folder / f"{stand.name}.toml"
-        self.config.write_text(stand.toml())
+        self.config = stand.folder / f"{stand.name}-{instance}.toml"
+        self.config.write_text(stand.toml(instance=instance))
         self.lives = 0
         self._prelude = prelude
         self._process: subprocess.Popen[bytes] | None = None

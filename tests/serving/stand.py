@@ -57,8 +57,8 @@ class Stand:
         """The config, as the TOML file of a user would give it."""
         return configs.parse(self.toml(), self.folder)
 
-    def toml(self) -> str:
-        """The TOML file of a user."""
+    def toml(self, **serving: Any) -> str:
+        """The TOML file of a user, with some keys of `serving`."""
         sections: dict[str, Any] = {
             "service": self.name,
             "model": "tiny",
@@ -70,6 +70,7 @@ class Stand:
         }
         for section, keys in self.changes.items():
             sections[section] = {**sections.get(section, {}), **keys}
+        sections["serving"] |= serving
         return toml(sections)
 
     def champion(self, artifact: Artifact | None = None) -> str:
