@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from streamae.config import Config
-from streamae.errors import ArtifactError, RecordsGone, RegistryError, TransactionFailed, Unreachable
+from streamae.errors import ArtifactError, ConfigError, RecordsGone, RegistryError, TransactionFailed, Unreachable
 from streamae.registry import Registry
 from streamae.serving.models import Models
 from streamae.serving.notices import Notices
@@ -142,7 +142,7 @@ class Service:
                 partition = restore.advance()
             except Unreachable:
                 continue
-            except (RecordsGone, RegistryError, ArtifactError) as error:
+            except (RecordsGone, RegistryError, ArtifactError, ConfigError) as error:
                 self._notices.say(about, f"{self.settings.readings}[{number}] is held: {error}")
                 continue
             if partition is not None:
@@ -193,7 +193,7 @@ class Service:
                 self._sink.renew()
                 self._notices.over("broker", "the broker is back")
                 return
-            except Unreachable as error:
+            except (Unreachable, ConfigError) as error:  # the latter where a password is withdrawn meanwhile
                 self._notices.say("broker", f"the broker is away, trying on: {error}")
                 stop.wait(0.2)
 

@@ -15,16 +15,19 @@ from typing import Any
 
 import kafka
 import kafka.errors as faults
+import kafka.net.manager
 import numpy as np
 from kafka import TopicPartition
 from kafka.net.inet import KafkaNetSocket
+from kafka.net.transport import KafkaSSLTransport
 
 from streamae.errors import ConfigError, Fenced, RecordsGone, StreamaeError, TopicsError, Unreachable
-from streamae.topics.kafka_log import cause, heard
+from streamae.topics.kafka_log import cause, cure, heard
 from streamae.topics.topics import Records
 
 _SECRETS = frozenset({"sasl_plain_password", "ssl_password", "proxy_url", "socks5_proxy"})
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+_BY_PASSWORD = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _FILES = ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_crlfile")
 
 
@@ -42,6 +45,20 @@ class _TidySocket(KafkaNetSocket):  # type: ignore[misc]
         except BaseException:
             sock.close()
             raise
+
+
+class _TidyTransport(KafkaSSLTransport):  # type: ignore[misc]
+    """A connection by TLS whose socket is closed when the handshake fails, for the same reason."""
+
+    async def handshake(self) -> None:
+        try:
+            await super().handshake()
+        except BaseException:
+            self._close()
+            raise
+
+
+kafka.net.manager.KafkaSSLTransport = _TidyTransport  # there is no setting for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +89,11 @@ class Access:
         protocol = self.settings.get("security_protocol", "PLAINTEXT")
         if protocol not in _PROTOCOLS:
             raise ConfigError(f"security_protocol is {protocol!r}: one of {', '.join(_PROTOCOLS)} is allowed")
+        if protocol.startswith("SASL") and self.settings.get("sasl_mechanism") not in _BY_PASSWORD:
+            raise ConfigError(f"sasl_mechanism: with {protocol}, one of {', '.join(_BY_PASSWORD)} is needed")
+        for name in ("sasl_plain_username", "sasl_plain_password") if protocol.startswith("SASL") else ():
+            if not self.settings.get(name):
+                raise ConfigError(f"{name} is needed with {protocol}")
         for name in _FILES:
             path = self.settings.get(name)
             if path is not None and not Path(path).is_file():
@@ -82,7 +104,6 @@ class Access:
         timing = self.timing
         return {
             "bootstrap_servers": [broker.strip() for broker in self.brokers.split(",")],
-            "bootstrap_timeout_ms": timing.bootstrap,
             "retry_backoff_ms": timing.retry,
             "reconnect_backoff_max_ms": 1_000,
             "proxy_url": f"{_TidySocket.SCHEMES[0]}://",
@@ -107,7 +128,18 @@ class Access:
         return self.connect(kafka.KafkaConsumer, **{**stock, **settings})
 
     def connect(self, kind: Callable[..., Any], **settings: Any) -> Any:
-        """Make a client, or say why it cannot be made. Raises Unreachable, ConfigError."""
+        """Make a client, or say why it cannot be made.
+
+        Raises Unreachable where the cause may go away by itself, ConfigError where it will not.
+        """
+        # Not in one go: what never passes, as a wrong password, would be tried again and again until the end.
+        quick = self.timing.bootstrap // 6
+        for patience in (quick, 2 * quick):
+            with suppress(Unreachable):
+                return self._connect(kind, patience, settings)
+        return self._connect(kind, self.timing.bootstrap - 3 * quick, settings)
+
+    def _connect(self, kind: Callable[..., Any], patience_ms: int, settings: Mapping[str, Any]) -> Any:
         made: list[Any] = []
 
         def network(**config: Any) -> Any:
@@ -116,7 +148,8 @@ class Access:
 
         with heard() as lines:
             try:
-                return kind(**{"kafka_client": network, **self.common(), **settings})
+                common = {"kafka_client": network, **self.common(), "bootstrap_timeout_ms": patience_ms}
+                return kind(**{**common, **settings})
             except (faults.KafkaError, TypeError, ValueError, OSError, AssertionError) as error:
                 for client in made:  # a constructor that fails leaves its network thread and sockets behind
                     _abandon(client)
@@ -125,8 +158,10 @@ class Access:
     def _refusal(self, error: Exception, lines: list[str]) -> StreamaeError:
         if not isinstance(error, faults.KafkaError) or isinstance(error, faults.KafkaConfigurationError):
             return ConfigError(self._clean(f"the settings for Kafka cannot be used: {error}"))
-        advice = "Check the address, the security settings and the network"
-        return Unreachable(self._clean(f"Kafka at {self.brokers} cannot be used: {cause(lines) or error}. {advice}"))
+        reason = cause(lines) or str(error)
+        advice, passes = cure(reason)
+        told = self._clean(f"Kafka at {self.brokers} cannot be used: {reason}: {advice}")
+        return Unreachable(told) if passes else ConfigError(told)
 
     def _clean(self, text: str) -> str:
         for name in _SECRETS:

@@ -27,6 +27,30 @@ def cause(lines: list[str]) -> str | None:
     return max(lookups or found, key=rank, default=None)
 
 
+# What a cause means for whoever set it up, and whether it can go away by itself.
+_CURES: tuple[tuple[str, str, bool], ...] = (
+    ("SaslAuthenticationFailed", "check sasl_plain_username, sasl_plain_password and sasl_mechanism", False),
+    ("UnsupportedSaslMechanism", "the broker does not offer this sasl_mechanism", False),
+    ("(?i)hostname mismatch|ip address mismatch", "name the broker as its certificate does", False),
+    ("CERTIFICATE_VERIFY_FAILED", "set ssl_cafile to the authority that signed the broker's certificate", False),
+    ("Handshake failed", "the broker may not speak TLS on this port: check security_protocol and the port", False),
+    ("Invalid frame length", "the broker speaks TLS on this port: set security_protocol to SSL or SASL_SSL", False),
+    ("disconnected", "the broker may demand another security_protocol on this port", True),
+    ("ECONNREFUSED", "nobody listens there: check the address, and whether the broker runs", True),
+    ("DNS lookup failed", "no such host: check the address", True),
+)
+
+
+def cure(reason: str) -> tuple[str, bool]:
+    """What to do about the reason why a client cannot connect, and whether it may go away by itself.
+
+    >>> cure("SaslAuthenticationFailedError: wrong password")
+    ('check sasl_plain_username, sasl_plain_password and sasl_mechanism', False)
+    """
+    known = ((what, passes) for pattern, what, passes in _CURES if re.search(pattern, reason))
+    return next(known, ("check the address, the security settings and the network", True))
+
+
 class _Hearing(logging.Handler):
     def __init__(self, lines: list[str]) -> None:
         super().__init__(logging.WARNING)

@@ -145,7 +145,7 @@ def test_a_commit_that_the_broker_never_gets_ends_in_time(stage: Stage, proxy: P
         with pytest.raises(TransactionFailed):
             member.publish([], {0: Position(1, "done")})
         assert time.monotonic() - began < 10
-    member.sink.renew()
+        member.sink.renew()  # before it is lifted: until then the old producer asks again
     assert member.committed(0) is None
 
 
@@ -423,7 +423,7 @@ def test_the_wrong_security_is_told_with_its_cause_and_without_secrets(proxy: Pr
     store = KafkaStore(
         proxy.address, timing=HURRIED, **settings, sasl_plain_username="app", sasl_plain_password="hunter2-secret"
     )
-    with pytest.raises(Unreachable) as caught:
+    with pytest.raises((Unreachable, ConfigError)) as caught:
         store.about()
     assert "SASL" in str(caught.value).upper()
     assert "hunter2" not in str(caught.value)

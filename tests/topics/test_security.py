@@ -1,0 +1,112 @@
+"""TLS and passwords, against a real broker that demands them: what is right works, what is wrong says so."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from streamae.errors import ConfigError, Unreachable
+from streamae.topics import open_store
+from streamae.topics.topics import Output, Position
+from tests.kafka.secure import MECHANISMS, PASSWORD, PROTOCOLS, USER, SecureBroker
+from tests.topics.member import Stage
+
+WRONG = "wrong-horse-secret"
+WAYS = [(protocol, mechanism) for protocol in PROTOCOLS for mechanism in (MECHANISMS if "SASL" in protocol else ("",))]
+Settings = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def broker(kafka_address: str) -> Iterator[SecureBroker]:
+    """One for all; skipped where none can be started."""
+    with SecureBroker() as made:
+        yield made
+
+
+def right(broker: SecureBroker, protocol: str, mechanism: str) -> Settings:
+    """The settings of a client that may come in."""
+    settings: Settings = {"security_protocol": protocol}
+    if "SSL" in protocol:
+        settings["ssl_cafile"] = str(broker.authority)
+    if mechanism:
+        settings |= {"sasl_mechanism": mechanism, "sasl_plain_username": USER, "sasl_plain_password": PASSWORD}
+    return settings
+
+
+def url(broker: SecureBroker, protocol: str) -> str:
+    """Where a protocol is spoken."""
+    return f"kafka://{broker.address(protocol)}"
+
+
+@pytest.mark.parametrize(("protocol", "mechanism"), WAYS)
+def test_with_the_right_settings_everything_works(
+    broker: SecureBroker, protocol: str, mechanism: str, topic_name: Callable[[str], str]
+) -> None:
+    with open_store(url(broker, protocol), **right(broker, protocol, mechanism)) as store:
+        stage = Stage.set(store, topic_name)
+        member = stage.running(3)
+        member.take(3)
+        member.publish([Output(stage.alerts, b"pump", b"hot", 0)], {0: Position(3, "")})
+        assert stage.everything(stage.alerts) == [b"hot"]
+        assert member.committed(0) == Position(3, "")
+
+
+@pytest.mark.parametrize(("protocol", "mechanism"), [way for way in WAYS if way[1]])
+@pytest.mark.parametrize("wrong", [{"sasl_plain_password": WRONG}, {"sasl_plain_username": "nobody"}])
+def test_a_wrong_password_is_told_and_never_shown(
+    broker: SecureBroker, protocol: str, mechanism: str, wrong: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    told = refused(broker, protocol, right(broker, protocol, mechanism) | wrong)
+    assert "check sasl_plain_username, sasl_plain_password and sasl_mechanism" in told
+    for secret in (PASSWORD, WRONG):
+        assert secret not in told
+        assert secret not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("protocol", "wrong", "cure"),
+    [
+        ("SSL", "stranger", "set ssl_cafile to the authority that signed the broker's certificate"),
+        ("SSL", "no authority", "set ssl_cafile to the authority that signed the broker's certificate"),
+        ("PLAINTEXT", "TLS", "the broker may not speak TLS on this port: check security_protocol and the port"),
+        ("SSL", "another name", "name the broker as its certificate does"),
+    ],
+)
+def test_wrong_tls_is_told_with_its_cure(broker: SecureBroker, protocol: str, wrong: str, cure: str) -> None:
+    settings = right(broker, "SSL", "")
+    if wrong == "stranger":
+        settings["ssl_cafile"] = str(broker.stranger)
+    if wrong == "no authority":
+        del settings["ssl_cafile"]
+    assert cure in refused(broker, protocol, settings, "localhost" if wrong == "another name" else "127.0.0.1")
+
+
+def refused(broker: SecureBroker, protocol: str, settings: Settings, name: str = "127.0.0.1") -> str:
+    """What a client is told that cannot come in: that its config is wrong."""
+    with pytest.raises(ConfigError) as caught:
+        open_store(url(broker, protocol).replace("127.0.0.1", name), **settings).about()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("protocol", ["SSL", "SASL_PLAINTEXT"])
+def test_a_client_without_security_is_told_what_may_be_demanded(broker: SecureBroker, protocol: str) -> None:
+    """The broker's answer is no protocol that the client knows, or none at all."""
+    with pytest.raises((ConfigError, Unreachable), match="on this port") as caught:
+        open_store(url(broker, protocol)).about()
+    assert "security_protocol" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"sasl_mechanism": "GSSAPI"}, "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"),
+        ({"sasl_mechanism": "PLAIN", "sasl_plain_username": USER}, "sasl_plain_password is needed with SASL_SSL"),
+    ],
+)
+def test_what_is_missing_is_found_before_anything_is_reached(settings: Settings, named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        open_store("kafka://127.0.0.1:1", security_protocol="SASL_SSL", **settings)
