@@ -8,7 +8,7 @@ StreamaeError                 exit 1
 │   └── ExportRefused         the exported graph does not do what the network does
 ├── RegistryError             a version that is not there, a registry that cannot be used
 ├── TopicsError               topics that cannot be used as asked
-│   ├── Unreachable           the broker is away: try again, the cause may go away
+│   ├── Unreachable           the broker is away, or refuses: try again, the cause may go away
 │   ├── TransactionFailed     the outcome of a transaction is unknown: restore from what is committed
 │   └── RecordsGone           retention overtook the offset that was asked for
 └── RestartMe                 what this process cannot repair                              exit 70

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -45,6 +46,11 @@ class Restore:
         self._until = 0  # the committed offset: up to it records are followed, from it on they are detected in
         self._checkpoint: Checkpoint | None = None
         self._beyond: list[Records] = []
+        self._began = time.monotonic()
+
+    def waited_s(self) -> float:
+        """How long it has been on its way."""
+        return time.monotonic() - self._began
 
     def advance(self) -> Partition | None:
         """Do the next step; returns the partition once it runs.

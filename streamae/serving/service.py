@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 IDLE_POLL_S = 0.5
 STALLED_S = 15.0  # without progress the service is not healthy
+PATIENT_S = 3.0  # for which a restore may wait without a word
+PAUSE_S = 0.2  # before a broker that refuses is asked again
 
 
 class Service:
@@ -64,7 +66,7 @@ class Service:
                     with self._connected():
                         return self._serve(stop)
                 except Unreachable as error:
-                    self._notices.say("broker", f"the broker is away, connecting again: {error}")
+                    self._notices.say("broker", f"connecting again: {error}")
         finally:
             self.watchdog.stop()
 
@@ -100,7 +102,7 @@ class Service:
 
     def _turn(self, stop: threading.Event) -> None:
         self.watchdog.beat()
-        self._take(self._poll())
+        self._take(self._poll(stop))
         self._advance_restores()
         if time.monotonic() - self._last_commit >= self.config.serving.commit_interval_ms / 1000:
             self._commit(stop)
@@ -108,14 +110,15 @@ class Service:
             self._commit(stop)
             self._refresh()
 
-    def _poll(self) -> Polled:
+    def _poll(self, stop: threading.Event) -> Polled:
         waiting = self._restoring or any(partition.changed for partition in self._running.values())
         try:
             polled = self._source.poll(self.config.serving.commit_interval_ms / 1000 if waiting else IDLE_POLL_S)
-            self._notices.over("broker", "the broker is back")
+            self._notices.over("broker", "the broker answers")
             return polled
         except Unreachable as error:
-            self._notices.say("broker", f"the broker is away, trying on: {error}")
+            self._notices.say("broker", f"trying on: {error}")
+            stop.wait(PAUSE_S)
         except RecordsGone as error:
             log.warning("all partitions are restored, where they can be: %s", error)
             self._restore_all()
@@ -140,7 +143,9 @@ class Service:
             self.watchdog.beat()
             try:
                 partition = restore.advance()
-            except Unreachable:
+            except Unreachable as error:  # for a moment it is so at every start
+                if restore.waited_s() > PATIENT_S:
+                    self._notices.say(about, f"{self.settings.readings}[{number}] waits: {error}")
                 continue
             except (RecordsGone, RegistryError, ArtifactError, ConfigError) as error:
                 self._notices.say(about, f"{self.settings.readings}[{number}] is held: {error}")
@@ -191,11 +196,11 @@ class Service:
             self.watchdog.beat()
             try:
                 self._sink.renew()
-                self._notices.over("broker", "the broker is back")
+                self._notices.over("broker", "the broker answers")
                 return
             except (Unreachable, ConfigError) as error:  # the latter where a password is withdrawn meanwhile
-                self._notices.say("broker", f"the broker is away, trying on: {error}")
-                stop.wait(0.2)
+                self._notices.say("broker", f"trying on: {error}")
+                stop.wait(PAUSE_S)
 
     def _refresh(self) -> None:
         """Between transactions: go over to a new champion, and bring the gauges up to date."""

@@ -21,7 +21,7 @@ from kafka import TopicPartition
 from kafka.net.inet import KafkaNetSocket
 from kafka.net.transport import KafkaSSLTransport
 
-from streamae.errors import ConfigError, Fenced, RecordsGone, StreamaeError, TopicsError, Unreachable
+from streamae.errors import ConfigError, Fenced, RecordsGone, StreamaeError, Unreachable
 from streamae.topics.kafka_log import cause, cure, heard
 from streamae.topics.topics import Records
 
@@ -190,9 +190,14 @@ def asked(what: str) -> Iterator[None]:
     except (faults.FencedInstanceIdError, faults.ProducerFencedError) as error:
         raise Fenced(f"{what}: another process has started in this one's place ({error})") from error
     except faults.AuthorizationError as error:
-        raise TopicsError(f"{what}: not allowed ({error}). Give this user the permission") from error
+        raise Unreachable(f"{what}: {forbidden(error)}") from error
     except faults.KafkaError as error:
         raise Unreachable(f"{what}: {error!r}") from error
+
+
+def forbidden(error: Exception) -> str:
+    """What a refusal for lack of a permission means to whoever can give it."""
+    return f"not allowed ({error}): give this user the permission"
 
 
 def columns(tp: TopicPartition, found: list[Any], headers: bool = False) -> Records:

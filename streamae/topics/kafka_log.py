@@ -73,9 +73,14 @@ def heard() -> Iterator[list[str]]:
 
 
 class _Quiet(logging.Filter):
-    """Drops what would be written at every retry while an offset is undecided, and what would write passwords."""
+    """Drops what would be written at every retry, and what would write passwords."""
 
-    _NOISE = ("Unknown error fetching offsets", "with configuration: ")
+    _NOISE = (
+        "Unknown error fetching offsets",
+        "is not authorized for this client",
+        "Not authorized to read from topic",
+        "with configuration: ",
+    )
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not any(noise in str(record.msg) for noise in self._NOISE)
@@ -86,5 +91,5 @@ _QUIET = _Quiet()
 
 def quieten() -> None:
     """Filter the loggers that repeat themselves; a filter that is there already is not added again."""
-    for name in ("kafka.coordinator.consumer", "kafka.admin.client"):
+    for name in ("kafka.coordinator.consumer", "kafka.consumer.fetcher", "kafka.cluster", "kafka.admin.client"):
         logging.getLogger(name).addFilter(_QUIET)

@@ -13,7 +13,7 @@ from kafka.producer.transaction_manager import EndTxnHandler
 from kafka.structs import OffsetAndMetadata
 
 from streamae.errors import Fenced, TopicsError, TransactionFailed, Unreachable
-from streamae.topics.kafka_client import Access, asked
+from streamae.topics.kafka_client import Access, asked, forbidden
 from streamae.topics.kafka_private import private
 from streamae.topics.kafka_source import KafkaSource
 from streamae.topics.topics import Output, Position, check_metadata
@@ -196,6 +196,8 @@ class KafkaSink:
             error, "ProducerFenced", "FencedInstanceId", "UnknownMemberId"
         ):
             return Fenced(f"{doing} as {self._name}: another process has taken over ({error})")
+        if isinstance(error, faults.AuthorizationError):
+            return TransactionFailed(f"{doing} as {self._name}: {forbidden(error)}")
         return TransactionFailed(f"{doing} as {self._name}: {error!r}. Renew, and restore from what is committed")
 
     def _drop(self) -> None:

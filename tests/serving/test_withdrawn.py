@@ -1,0 +1,72 @@
+"""Permissions and passwords that are withdrawn from a running service: it says so, waits, and goes on where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.graphs import tiny_artifact
+from tests.kafka.secure import PASSWORD, USER, SecureBroker
+from tests.serving.fleet import LENGTH, SETTINGS, STRIDE, fleet_log
+from tests.serving.kills import published
+from tests.serving.outcome import Outcome
+from tests.serving.process import Process
+from tests.serving.stand import Stand, wait_for
+
+CLIENT = {
+    "security_protocol": "SASL_PLAINTEXT",
+    "sasl_mechanism": "SCRAM-SHA-512",
+    "sasl_plain_username": USER,
+    "sasl_plain_password": PASSWORD,
+}
+
+
+@pytest.fixture(scope="module")
+def broker(kafka_address: str) -> Iterator[SecureBroker]:
+    """One for all; skipped where none can be started."""
+    with SecureBroker() as made:
+        yield made
+
+
+@pytest.fixture
+def guarded(broker: SecureBroker, tmp_path: Path, topic_name: Callable[[str], str]) -> Iterator[Stand]:
+    """A stand whose service has to log in."""
+    changes: dict[str, dict[str, Any]] = {
+        **SETTINGS,
+        "topics": {"store": f"kafka://{broker.address('SASL_PLAINTEXT')}", "client": CLIENT},
+    }
+    made = Stand(f"kafka://{broker.address('PLAINTEXT')}", topic_name("plant"), tmp_path, 2, changes)
+    made.champion(tiny_artifact(length=LENGTH, stride=STRIDE))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(("kind", "operation"), [("alerts", "WRITE"), ("readings", "READ"), ("state", "READ")])
+def test_a_permission_that_is_withdrawn_is_waited_for(
+    guarded: Stand, broker: SecureBroker, kind: str, operation: str
+) -> None:
+    log = fleet_log(guarded.config.topics.readings, seed=3, ticks=160)
+    topic = guarded.config.topics.readings if kind == "readings" else guarded.config.topic(kind)
+    process = Process(guarded)
+    process.start()
+    try:
+        with published(guarded, log, per_second=250):
+            wait_for(lambda: process.committed() > 200)
+            with broker.denied(topic, operation):
+                if kind == "state":  # read at a restore only
+                    process.kill()
+                    process.start()
+                wait_for(lambda: "not allowed" in process.said() or "AuthorizationFailed" in process.said())
+                assert process.exit_code is None
+        wait_for(lambda: process.committed() >= guarded.published)
+        assert process.stop() == 0
+    finally:
+        process.close()
+    undisturbed = guarded.twin(changes=SETTINGS)
+    undisturbed.serve_all()
+    assert Outcome.of(guarded).equals(Outcome.of(undisturbed))
+    undisturbed.close()
+    assert PASSWORD not in process.said()
