@@ -181,11 +181,6 @@ class Broker:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
 
-    def pause(self, paused: bool) -> None:
-        """Stop all its threads, or let them go on."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP if paused else signal.SIGCONT)
-
     def end(self) -> None:
         """End in order, with its leaderships handed over."""
         if self._process is not None:
