@@ -6,6 +6,7 @@ import importlib.metadata
 from typing import Any
 
 import kafka.net.manager
+import kafka.net.transport
 import kafka.producer.sender
 import kafka.producer.transaction_manager as transactions
 
@@ -18,8 +19,8 @@ def probe() -> None:
     """Check the private parts of kafka-python that guards use. Raises TopicsError where one is missing."""
     owners: tuple[tuple[Any, tuple[str, ...]], ...] = (
         (kafka.producer.sender.Sender, ("force_close", "wakeup", "join")),
-        (kafka.net.manager, ("KafkaSSLTransport",)),
-        (kafka.net.manager.KafkaSSLTransport, ("handshake", "_close")),
+        (kafka.net.manager.KafkaConnectionManager, ("_build_transport",)),
+        (kafka.net.transport.KafkaSSLTransport, ("handshake", "_close")),
         (transactions.EndTxnHandler, ("is_retry",)),
         (
             transactions.TransactionManager,

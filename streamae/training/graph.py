@@ -2,8 +2,8 @@
 
     scale -> silence masked -> views -> rebuilt by each part -> squared errors -> error units -> one error
 
-A part rebuilds the rows of all views: PCA, a network, or both, each by itself. A part at a view is an aspect: what one
-of them misses, another may see. Each has error units of its own, so that they speak one language, and has a say.
+A part rebuilds the rows of all views by itself: PCA, a memory, a network. A part at a view is an aspect: what one of
+them misses, another may see. Each has error units of its own, so that they speak one language, and has a say.
 
 B windows, T ticks, C channels, R rows of all views, P parts, A aspects, G groups of rows, K numbers of an embedding.
 """

@@ -1,7 +1,9 @@
 """`make faults`: faults by the hundred on three real brokers, and what they did to what was published.
 
-python -m tests.faults --runs 40 --out faults.jsonl     goes on where an earlier call was ended
-python -m tests.faults --seed 17 --runs 1               one seed once more
+    python -m tests.faults --runs 40 --out build/faults.jsonl
+    python -m tests.faults --seed 17 --runs 1
+
+The first goes on where an earlier call was ended; the second runs one seed once more.
 """
 
 from __future__ import annotations

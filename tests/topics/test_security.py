@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from streamae.errors import ConfigError, Unreachable
+from streamae.errors import ConfigError, TopicsError, TransactionFailed, Unreachable
 from streamae.topics import open_store
 from streamae.topics.topics import Output, Position
 from tests.kafka.secure import MECHANISMS, PASSWORD, PROTOCOLS, USER, SecureBroker
-from tests.topics.member import Stage
+from tests.topics.member import Stage, values
 
 WRONG = "wrong-horse-secret"
 WAYS = [(protocol, mechanism) for protocol in PROTOCOLS for mechanism in (MECHANISMS if "SASL" in protocol else ("",))]
@@ -52,6 +52,29 @@ def test_with_the_right_settings_everything_works(
         member.publish([Output(stage.alerts, b"pump", b"hot", 0)], {0: Position(3, "")})
         assert stage.everything(stage.alerts) == [b"hot"]
         assert member.committed(0) == Position(3, "")
+
+
+def test_what_is_no_longer_allowed_may_be_allowed_again(broker: SecureBroker, topic_name: Callable[[str], str]) -> None:
+    protocol, mechanism = "SASL_PLAINTEXT", "PLAIN"  # by TLS alone, nobody is named
+    with open_store(url(broker, protocol), **right(broker, protocol, mechanism)) as store:
+        stage = Stage.set(store, topic_name)
+        member = stage.running(1)
+        member.take(1)
+        hot = Output(stage.alerts, b"pump", b"hot", 0)
+        with broker.denied(stage.alerts, "WRITE"):
+            forbidden(lambda: member.publish([hot], {0: Position(1, "")}), TransactionFailed)
+        with broker.denied(stage.readings, "READ"):
+            forbidden(lambda: member.source.poll(0.1), Unreachable)
+        member.sink.renew()
+        stage.fill(1)
+        assert values(member.take(1)) == [b"reading-0"]
+
+
+def forbidden(call: Callable[[], object], error: type[TopicsError]) -> None:
+    """A call is refused as not allowed, as soon as the broker goes by the new list."""
+    with pytest.raises(error, match="not allowed"):
+        for _ in range(100):
+            call()
 
 
 @pytest.mark.parametrize(("protocol", "mechanism"), [way for way in WAYS if way[1]])
