@@ -19,7 +19,7 @@ import kafka.net.manager
 import numpy as np
 from kafka import TopicPartition
 from kafka.net.inet import KafkaNetSocket
-from kafka.net.transport import KafkaSSLTransport
+from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
 from streamae.errors import ConfigError, Fenced, RecordsGone, StreamaeError, Unreachable
 from streamae.topics.kafka_log import cause, cure, heard
@@ -47,8 +47,23 @@ class _TidySocket(KafkaNetSocket):  # type: ignore[misc]
             raise
 
 
-class _TidyTransport(KafkaSSLTransport):  # type: ignore[misc]
-    """A connection by TLS whose socket is closed when the handshake fails, for the same reason."""
+class _LastWords:
+    """Hears what a broker says before it hangs up.
+
+    kafka-python drops what it has read where the end is read with it: the reason why a password is refused, for one.
+    """
+
+    def _sock_recv(self) -> tuple[bytes, Exception | None]:
+        data, error = super()._sock_recv()  # type: ignore[misc]
+        return data, None if data else error  # the end is read again
+
+
+class _PlainTransport(_LastWords, KafkaTCPTransport):  # type: ignore[misc]
+    pass
+
+
+class _TlsTransport(_LastWords, KafkaSSLTransport):  # type: ignore[misc]
+    """Its socket is closed when the handshake fails, too."""
 
     async def handshake(self) -> None:
         try:
@@ -58,7 +73,8 @@ class _TidyTransport(KafkaSSLTransport):  # type: ignore[misc]
             raise
 
 
-kafka.net.manager.KafkaSSLTransport = _TidyTransport  # there is no setting for it
+# There is no setting for them.
+kafka.net.manager.KafkaTCPTransport, kafka.net.manager.KafkaSSLTransport = _PlainTransport, _TlsTransport
 
 
 @dataclass(frozen=True, slots=True)

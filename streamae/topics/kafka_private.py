@@ -20,7 +20,8 @@ def probe() -> None:
     owners: tuple[tuple[Any, tuple[str, ...]], ...] = (
         (kafka.producer.sender.Sender, ("force_close", "wakeup", "join")),
         (kafka.net.manager.KafkaConnectionManager, ("_build_transport",)),
-        (kafka.net.transport.KafkaSSLTransport, ("handshake", "_close")),
+        (kafka.net.transport.KafkaTCPTransport, ("_sock_recv",)),
+        (kafka.net.transport.KafkaSSLTransport, ("_sock_recv", "handshake", "_close")),
         (transactions.EndTxnHandler, ("is_retry",)),
         (
             transactions.TransactionManager,

@@ -85,6 +85,7 @@ def test_a_wrong_password_is_told_and_never_shown(
     caplog.set_level(logging.INFO)
     told = refused(broker, protocol, right(broker, protocol, mechanism) | wrong)
     assert "check sasl_plain_username, sasl_plain_password and sasl_mechanism" in told
+    assert "socket disconnected (backoff" not in caplog.text  # every refusal was heard before the end of its connection
     for secret in (PASSWORD, WRONG):
         assert secret not in told
         assert secret not in caplog.text
