@@ -10,7 +10,8 @@ StreamaeError                 exit 1
 ├── TopicsError               topics that cannot be used as asked
 │   ├── Unreachable           the broker is away, or refuses: try again, the cause may go away
 │   ├── TransactionFailed     the outcome of a transaction is unknown: restore from what is committed
-│   └── RecordsGone           retention overtook the offset that was asked for
+│   ├── RecordsGone           retention overtook the offset that was asked for
+│   └── TopicsChanged         a topic was made again, or has other partitions than it had
 └── RestartMe                 what this process cannot repair                              exit 70
     └── Fenced                another process has taken over
 """
@@ -68,6 +69,10 @@ class TransactionFailed(TopicsError):
 
 class RecordsGone(TopicsError):
     """Records that are needed have been deleted by retention."""
+
+
+class TopicsChanged(TopicsError):
+    """A topic was deleted and made again, or has other partitions than it had."""
 
 
 class RestartMe(StreamaeError):

@@ -219,6 +219,9 @@ class Serving(Section, frozen=True, kw_only=True):
     http_host: str = "127.0.0.1"
     instance: Name = "0"  # stable name of this replica: restarted, it gets its partitions back at once
     refresh_s: Annotated[float, Meta(gt=0)] = 2.0  # how often the registry is asked for a new champion
+    damaged: Literal["hold", "skip"] = "hold"  # a batch that cannot be read holds its partition, or is a dead letter
+    most_series: Count = 100_000  # in open windows of a partition; one more holds the partition
+    flood: Annotated[float, Meta(gt=0, le=1)] = 0.95  # of records no readings: beyond that share they are read slowly
 
     def __post_init__(self) -> None:
         self.start_at()

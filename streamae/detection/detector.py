@@ -46,9 +46,10 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     partition_newest: int | None  # event time, ms
     version: str  # of the model that scored last
     state_at: int | None  # offset of the record that holds the episodes; None where there never were any
+    topic_id: str = ""  # of the readings: another one after the topic was deleted and made again
 
     def encode(self) -> str:
-        """As text, some 150 characters."""
+        """As text, some 200 characters."""
         return msgspec.json.encode(self).decode()
 
     @classmethod
@@ -104,6 +105,10 @@ class Detector:
     def open_episodes(self) -> int:
         """How many episodes are firing."""
         return sum(episode.fired for episode in self._tracker.episodes.values())
+
+    def has_room(self, readings: Readings, most: int) -> bool:
+        """Whether no more than `most` series would have a reading in an open window; of several a careful guess."""
+        return self._windower.has_room(readings, most)
 
     def push(self, readings: Readings) -> Detected:
         """Detect in readings that follow in offset order."""

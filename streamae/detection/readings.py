@@ -32,6 +32,7 @@ class Reason(StrEnum):
     UNKNOWN_CHANNEL = "unknown_channel"
     AHEAD = "ahead"
     LATE = "late"
+    DAMAGED = "damaged"  # what cannot be read at all: records and their number are unknown
 
 
 class DeadLetter(NamedTuple):

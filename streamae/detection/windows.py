@@ -106,6 +106,21 @@ class Windower:
         """The series that have a reading in an open window."""
         return list(self._rings.index)
 
+    def has_room(self, readings: Readings, most: int) -> bool:
+        """Whether no more than `most` series would be at hand; of several readings a careful guess."""
+        new = sum(name not in self._rings.index for name in readings.names)
+        if not new or len(self._rings.index) + new <= most:
+            return True
+        return len(readings) == 1 and self._left_at(int(readings.time[0])) + new <= most
+
+    def _left_at(self, time: int) -> int:
+        """How many series stay at hand once the partition's event time is there."""
+        rings, grid = self._rings, self._grid
+        horizon = grid.horizon(rings.newest, max(self.partition_newest, time))
+        base = grid.start(np.maximum(rings.next, grid.first_open(horizon, rings.phase)), rings.phase)
+        held = np.array(list(rings.index.values()), np.int64)
+        return int((rings.filled[held] >= base[held]).sum())
+
     def _slots(self, readings: Readings) -> Ints:
         """The slot of every reading [N]; a new series gets one, its windows open from its first reading on."""
         slots = self._rings.slots(readings.names)

@@ -10,8 +10,8 @@ import numpy as np
 
 from streamae.detection.alerts import Alert
 from streamae.detection.detector import Detected
-from streamae.detection.readings import DeadLetter
-from streamae.topics.topics import Output, Records
+from streamae.detection.readings import DeadLetter, Reason
+from streamae.topics.topics import Damaged, Headers, Output, Records
 
 
 class PackedScores(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,16 +44,27 @@ def dead_letter_outputs(topic: str, records: Records, dead: Sequence[DeadLetter]
             records.key[row],
             records.value[row],
             records.partition,
-            (
-                ("topic", records.topic.encode()),
-                ("partition", str(records.partition).encode()),
-                ("offset", str(letter.offset).encode()),
-                ("reason", letter.reason.encode()),
-                ("detail", letter.detail.encode()),
-            ),
+            _origin(records.topic, records.partition, letter),
         )
         for row, letter in zip(rows, dead, strict=True)
     ]
+
+
+def damaged_output(topic: str, readings: str, damaged: Damaged) -> Output:
+    """One dead letter, without bytes, for all records of a batch that cannot be read."""
+    detail = f"offsets {damaged.first} to {damaged.next - 1} cannot be read: {damaged.why}"
+    letter = DeadLetter(damaged.first, Reason.DAMAGED, detail)
+    return Output(topic, None, b"", damaged.partition, _origin(readings, damaged.partition, letter))
+
+
+def _origin(topic: str, partition: int, letter: DeadLetter) -> Headers:
+    return (
+        ("topic", topic.encode()),
+        ("partition", str(partition).encode()),
+        ("offset", str(letter.offset).encode()),
+        ("reason", letter.reason.encode()),
+        ("detail", letter.detail.encode()),
+    )
 
 
 def json_scores(topic: str, partition: int, detected: Detected, facts: tuple[str, tuple[str, ...]]) -> list[Output]:

@@ -16,12 +16,17 @@ from streamae.detection.episodes import Place
 from streamae.detection.json_records import JsonDecoder
 from streamae.detection.readings import DeadLetter, Readings, Reason, RecordColumns
 from streamae.detection.scoring import Scorer
-from streamae.serving.outputs import alert_output, dead_letter_outputs, json_scores, packed_scores
+from streamae.serving.outputs import alert_output, damaged_output, dead_letter_outputs, json_scores, packed_scores
 from streamae.serving.settings import Settings
-from streamae.topics.topics import Output, Position, Records
+from streamae.topics.topics import Damaged, Output, Position, Records
 
 SLICE = 2048  # records that are handled before the loop is told that it makes progress
 NO_EPISODES = b"[]"
+FLOOD_RECORDS = 1_000  # after so many it is asked whether they are a flood of dead letters
+
+
+class Halt(Exception):
+    """A partition must not go on now; what it has done so far stands."""
 
 
 class Tally(msgspec.Struct):
@@ -37,7 +42,9 @@ class Tally(msgspec.Struct):
 class Partition:
     """One running partition."""
 
-    def __init__(self, number: int, settings: Settings, scorer: Scorer, beat: Callable[[], None]) -> None:
+    def __init__(
+        self, number: int, settings: Settings, scorer: Scorer, beat: Callable[[], None], topic_id: str
+    ) -> None:
         self.number = number
         self.settings = settings
         self.next_offset = 0
@@ -46,8 +53,11 @@ class Partition:
         self.state_at: int | None = None
         self.written_state = NO_EPISODES
         self._beat = beat
+        self._topic_id = topic_id
         self._outputs: list[Output] = []
         self._detected: list[Detected] = []
+        self._recent = self._unreadable = 0  # records since the last look for a flood
+        self._newest_dead: DeadLetter | None = None
         self._begin(scorer)
 
     def _begin(self, scorer: Scorer) -> None:
@@ -56,13 +66,18 @@ class Partition:
         self._decoder = JsonDecoder(self.settings.mapping, scorer.artifact.manifest.channels)
 
     def detect(self, records: Records) -> None:
-        """Handle records that follow in offset order."""
+        """Handle records that follow in offset order. Raises Halt where it has to wait, at `next_offset`."""
         for part in _slices(records):
             self._detect(part)
             self._beat()
+            self._halt_floods()
 
     def _detect(self, records: Records) -> None:
         readings, dead, skipped = self._decode(records)
+        if not self.detector.has_room(readings, self.settings.most_series):
+            self._detect_halves(records)
+            return
+        self._watch_for_floods(len(records), dead)
         detected = self.detector.push(readings)
         self._keep(detected)
         dead += [DeadLetter(offset, Reason.LATE, LATE) for offset in readings.offset[detected.late].tolist()]
@@ -72,6 +87,38 @@ class Partition:
         self.tally.skipped += skipped
         self.tally.readings += len(records)
         self.next_offset = int(records.offset[-1]) + 1
+        self.changed = True
+
+    def _detect_halves(self, records: Records) -> None:
+        """A table that is nearly full is asked for room reading by reading, for each may make some."""
+        if len(records) == 1:
+            raise Halt(
+                f"{self.settings.most_series} series have readings in open windows: raise $.serving.most_series, "
+                "or correct $.readings.series_from"
+            )
+        for part in split(records, int(records.offset[len(records) // 2])):
+            self._detect(part)
+
+    def _watch_for_floods(self, records: int, dead: list[DeadLetter]) -> None:
+        self._recent += records
+        self._unreadable += len(dead)
+        self._newest_dead = dead[-1] if dead else self._newest_dead
+
+    def _halt_floods(self) -> None:
+        if self._recent < FLOOD_RECORDS:
+            return
+        share, self._recent, self._unreadable = self._unreadable / self._recent, 0, 0
+        if share > self.settings.flood and self._newest_dead:
+            raise Halt(
+                f"{share:.0%} of the records are no readings ({self._newest_dead.reason}: {self._newest_dead.detail}); "
+                "they are read slowly: correct $.readings, or raise $.serving.flood"
+            )
+
+    def skip(self, damaged: Damaged) -> None:
+        """Go on behind records that cannot be read, and say so with a dead letter."""
+        self._outputs.append(damaged_output(self.settings.deadletters, self.settings.readings, damaged))
+        self.tally.dead[Reason.DAMAGED] = self.tally.dead.get(Reason.DAMAGED, 0) + 1
+        self.next_offset = damaged.next
         self.changed = True
 
     def follow(self, records: Records) -> None:
@@ -102,6 +149,7 @@ class Partition:
             partition_newest=self.detector.partition_newest,
             version=self.detector.version,
             state_at=self.state_at,
+            topic_id=self._topic_id,
         )
         return Position(self.next_offset, checkpoint.encode())
 

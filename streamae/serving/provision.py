@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streamae.errors import TopicsChanged
 from streamae.serving.settings import Settings
 from streamae.topics.topics import TopicSpec, TopicStore
 
@@ -25,6 +26,23 @@ def provide(store: TopicStore, settings: Settings) -> None:
     readings = store.describe([settings.readings])[settings.readings]
     if readings is not None:
         store.create(outputs(settings, readings.partitions))
+
+
+class Outputs:
+    """Whether the service's own topics still fit, once the readings have got another partition."""
+
+    def __init__(self, store: TopicStore, settings: Settings) -> None:
+        self._store = store
+        self._settings = settings
+        self._partitions = 0  # that are known to fit
+
+    def check(self, partition: int) -> None:
+        """Raise TopicsChanged where outputs of this partition would have no place."""
+        if partition < self._partitions:
+            return
+        if found := faults(self._store, self._settings):
+            raise TopicsChanged("; ".join(found))
+        self._partitions = partition + 1
 
 
 def faults(store: TopicStore, settings: Settings) -> list[str]:

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from streamae.detection.detector import Checkpoint
-from streamae.errors import RecordsGone, TopicsError
+from streamae.errors import RecordsGone, TopicsChanged, TopicsError
 from streamae.serving.models import Models
 from streamae.serving.partition import NO_EPISODES, Partition, split
+from streamae.serving.provision import Outputs
 from streamae.serving.settings import Settings
-from streamae.topics.topics import Position, Records, Source, TopicStore
+from streamae.topics.topics import Damaged, Position, Records, Source, TopicStore
 
+AGAIN_S = 2.0
 log = logging.getLogger(__name__)
 
 
@@ -34,6 +36,8 @@ class Surroundings:
     models: Models
     start: Literal["earliest", "latest"] | int
     beat: Callable[[], None]
+    outputs: Outputs
+    topic_id: str  # of the readings, when this member came to them
 
 
 class Restore:
@@ -45,19 +49,25 @@ class Restore:
         self._partition: Partition | None = None
         self._until = 0  # the committed offset: up to it records are followed, from it on they are detected in
         self._checkpoint: Checkpoint | None = None
-        self._beyond: list[Records] = []
         self._began = time.monotonic()
+        self._not_before = 0.0
 
     def waited_s(self) -> float:
         """How long it has been on its way."""
         return time.monotonic() - self._began
 
+    def put_off(self) -> None:
+        """Somebody has to mend something first: look again after a while."""
+        self._not_before = time.monotonic() + AGAIN_S
+
     def advance(self) -> Partition | None:
         """Do the next step; returns the partition once it runs.
 
-        Raises Unreachable (ask again), RecordsGone, RegistryError or ArtifactError (it cannot run until that is
-        mended), and TopicsError where it must not run at all.
+        Raises Unreachable (ask again), RecordsGone, TopicsChanged, RegistryError or ArtifactError (it cannot run until
+        that is mended), and TopicsError where it must not run at all.
         """
+        if time.monotonic() < self._not_before:
+            return None
         if self._partition is None:
             self._partition = self._open()
         if not self._caught_up():
@@ -70,21 +80,26 @@ class Restore:
         return False
 
     def take(self, records: Records) -> None:
-        """Follow what was handled before; keep what was not for later."""
+        """Follow what was handled before; what was not is delivered again once the partition runs."""
         assert self._partition is not None  # noqa: S101  nothing is delivered before `_open` has resumed it
-        before, beyond = split(records, self._until)
-        self._partition.follow(before)
-        if len(beyond):
-            self._beyond.append(beyond)
+        self._partition.follow(split(records, self._until)[0])
+
+    def skip(self, damaged: Damaged) -> None:
+        """Go on behind records that cannot be read; those that were not handled yet are met again."""
+        if damaged.first < self._until:
+            self._around.source.resume(self.number, damaged.next)
 
     def _open(self) -> Partition:
         around = self._around
+        around.outputs.check(self.number)
+        self._refuse_another_topic(around.topic_id)
         committed = around.source.committed(self.number)
         if committed is None:
             return self._first_start()
         checkpoint = Checkpoint.decode(committed.metadata)
         if checkpoint is None or checkpoint.settings_hash != around.settings.digest:
             return self._boundary(committed, checkpoint)
+        self._refuse_another_topic(checkpoint.topic_id)
         partition = self._partition_of(checkpoint.version)
         first = around.source.bounds(self.number).first
         replay_from = min(checkpoint.replay_from, committed.offset)
@@ -103,9 +118,7 @@ class Restore:
             state = self._episodes(self._checkpoint)
             partition.detector.restore(self._checkpoint.partition_newest, state)
             partition.state_at, partition.written_state = self._checkpoint.state_at, state
-        for records in self._beyond:
-            partition.detect(records)
-        self._beyond.clear()
+        self._around.source.resume(self.number, partition.next_offset)
         return partition
 
     def _first_start(self) -> Partition:
@@ -118,7 +131,6 @@ class Restore:
             offset = around.source.offset_at(self.number, around.start)
         partition = self._partition_of(None)
         partition.next_offset = offset
-        around.source.resume(self.number, offset)
         return partition
 
     def _boundary(self, committed: Position, checkpoint: Checkpoint | None) -> Partition:
@@ -136,19 +148,26 @@ class Restore:
             partition.state_at, partition.written_state = checkpoint.state_at, self._episodes(checkpoint)
             partition.detector.restore(checkpoint.partition_newest, partition.written_state)
             partition.restart(partition.detector.scorer, partition.detector)
-        around.source.resume(self.number, committed.offset)
         return partition
 
     def _partition_of(self, version: str | None) -> Partition:
         around = self._around
         scorer = around.models.version(version) if version else around.models.champion()
         assert scorer is not None  # noqa: S101  the service starts with a champion
-        return Partition(self.number, around.settings, scorer, around.beat)
+        return Partition(self.number, around.settings, scorer, around.beat, around.topic_id)
 
     def _episodes(self, checkpoint: Checkpoint) -> bytes:
         if checkpoint.state_at is None:
             return NO_EPISODES
         return self._around.source.record_at(self._around.settings.state, self.number, checkpoint.state_at)
+
+    def _refuse_another_topic(self, topic_id: str) -> None:
+        """The same offsets mean other records in a topic that was deleted and made again."""
+        if topic_id and self._around.source.identity() not in ("", topic_id):
+            raise TopicsChanged(
+                f"{self._around.settings.readings} was deleted and made again since this service has read from it: to "
+                "go on with the new one, stop the service, reset its group's offset if it still has one, and start it"
+            )
 
     def _refuse_forgotten_offsets(self) -> None:
         """Episodes on `.state` without a committed offset: the broker has forgotten where this service was."""
@@ -160,8 +179,8 @@ class Restore:
                 if found:
                     raise TopicsError(
                         f"{settings.state}[{self.number}] holds episodes, but the group has no committed offset "
-                        "(expired while it was idle?). Set the group's offset to where it should go on, or delete "
-                        f"the topic {settings.state} to begin anew; nothing is guessed"
+                        "(expired while it was idle, or the topic was made again?). Set the group's offset to where it "
+                        f"should go on, or delete the topic {settings.state} to begin anew; nothing is guessed"
                     )
                 if reader.caught_up():
                     return

@@ -26,6 +26,8 @@ class Settings:
     mapping: Mapping
     rules: Rules
     publish_scores: Literal["off", "json", "packed"]
+    most_series: int
+    flood: float
 
     @classmethod
     def of(cls, config: Config) -> Self:
@@ -40,6 +42,8 @@ class Settings:
             mapping=config.readings.mapping(),
             rules=config.rules(),
             publish_scores=config.serving.scores,
+            most_series=config.serving.most_series,
+            flood=config.serving.flood,
         )
 
     @property

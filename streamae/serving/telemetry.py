@@ -22,6 +22,7 @@ class Telemetry:
     """The metrics of one process."""
 
     def __init__(self) -> None:
+        self.committed: dict[int, int] = {}  # partition -> offset of the next reading, as of the last transaction
         self.registry = on = CollectorRegistry()
         self.readings = Counter("streamae_readings", "Records handled", registry=on)
         self.skipped = Counter("streamae_skipped", "Records of series or channels not asked for", registry=on)
@@ -51,10 +52,10 @@ class Telemetry:
         for reason, count in tally.dead.items():
             self.dead_letters.labels(reason).inc(count)
 
-    def measure(self, running: Mapping[int, Partition], restoring: int, source: Source) -> None:
+    def measure(self, running: Mapping[int, Partition], states: Mapping[str, int], source: Source) -> None:
         """Bring the gauges of the partitions up to date."""
-        self.partitions.labels("running").set(len(running))
-        self.partitions.labels("restoring").set(restoring)
+        for state, count in states.items():
+            self.partitions.labels(state).set(count)
         self.series.set(sum(len(partition.detector.series) for partition in running.values()))
         self.episodes.set(sum(partition.detector.open_episodes for partition in running.values()))
         with contextlib.suppress(TopicsError):  # the broker is away, or a partition with another member: next time

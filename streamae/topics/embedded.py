@@ -14,7 +14,7 @@ from streamae.errors import TopicsError
 from streamae.topics.embedded_ends import EmbeddedReader, EmbeddedSource, EmbeddedWriter
 from streamae.topics.embedded_log import Log
 from streamae.topics.embedded_sink import EmbeddedSink
-from streamae.topics.topics import Sink, Source, TopicSpec
+from streamae.topics.topics import Sink, Source, Standing, TopicSpec
 
 
 class _Closable(Protocol):
@@ -90,6 +90,14 @@ class EmbeddedStore:
             first = min(first, self._log.bounds(topic, partition).end)
             self._log.db.execute("DELETE FROM record WHERE slot=? AND offset<?", (slot, first))
             self._log.db.execute("UPDATE slot SET first=max(first, ?) WHERE slot=?", (first, slot))
+
+    def standing(self, names: Sequence[str]) -> dict[str, Standing]:
+        """None: topics in a file have neither replicas nor permissions."""
+        return {}
+
+    def obstacles(self, group: str, instance: str) -> list[str]:
+        """None."""
+        return []
 
     def about(self) -> str:
         """One line for people."""

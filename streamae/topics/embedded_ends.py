@@ -149,6 +149,10 @@ class EmbeddedSource:
         """The next offset that `poll` would deliver."""
         return self._running.get(partition, self._held.get(partition, 0))
 
+    def identity(self) -> str:
+        """Always the same: a topic of an embedded store cannot be deleted."""
+        return self.topic
+
     def bounds(self, partition: int) -> Bounds:
         """The offsets that can be read now."""
         with self._log.errors():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeVar
 
@@ -17,8 +18,9 @@ from streamae.topics.kafka_private import probe
 from streamae.topics.kafka_reader import KafkaReader
 from streamae.topics.kafka_sink import KafkaSink, KafkaWriter
 from streamae.topics.kafka_source import KafkaSource
-from streamae.topics.topics import Sink, Source, TopicSpec
+from streamae.topics.topics import Sink, Source, Standing, TopicSpec
 
+OLDEST = (2, 5)  # of brokers
 _Answer = TypeVar("_Answer")
 
 
@@ -77,6 +79,14 @@ class KafkaStore:
         """Create what is not there yet; what is there stays as it is. Replication is the broker's default."""
         self._admin("creating topics", lambda admin: _create(admin, specs))
 
+    def standing(self, names: Sequence[str]) -> dict[str, Standing]:
+        """How the topics that are there stand."""
+        return self._admin("describing topics", lambda admin: _standing(admin, names))
+
+    def obstacles(self, group: str, instance: str) -> list[str]:
+        """What keeps anyone from being that member, each with its cure. Raises Unreachable."""
+        return self._admin("describing the cluster", lambda admin: list(_obstacles(admin, group, instance)))
+
     def about(self) -> str:
         """One line for people."""
         cluster = self._admin(
@@ -121,7 +131,11 @@ class KafkaStore:
 
 def _describe(admin: Any, names: Sequence[str]) -> dict[str, TopicSpec | None]:
     found: dict[str, TopicSpec | None] = dict.fromkeys(names)
-    known = [topic for topic in admin.describe_topics(list(names)) if topic["error_code"] == 0] if names else []
+    answers = admin.describe_topics(list(names)) if names else []
+    refused = [topic["name"] for topic in answers if topic["error_code"] == faults.TopicAuthorizationFailedError.errno]
+    if refused:
+        raise faults.TopicAuthorizationFailedError(f"DESCRIBE {', '.join(refused)}")
+    known = [topic for topic in answers if topic["error_code"] == 0]
     resources = [ConfigResource(ConfigResourceType.TOPIC, topic["name"]) for topic in known]
     settings = admin.describe_configs(resources).get("topic", {}) if resources else {}
     for topic in known:
@@ -132,6 +146,44 @@ def _describe(admin: Any, names: Sequence[str]) -> dict[str, TopicSpec | None]:
         }
         found[topic["name"]] = TopicSpec(topic["name"], len(topic["partitions"]), own)
     return found
+
+
+def _standing(admin: Any, names: Sequence[str]) -> dict[str, Standing]:
+    brokers = len(admin.describe_cluster()["brokers"])
+    found = {}
+    for topic in [topic for topic in admin.describe_topics(list(names)) if topic["error_code"] == 0]:
+        described = admin.describe_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, topic["name"])], config_filter="all"
+        )
+        copies = [len(partition["replica_nodes"]) for partition in topic["partitions"]]
+        in_sync = [len(partition["isr_nodes"]) for partition in topic["partitions"]]
+        least = int(described["topic"][topic["name"]]["min.insync.replicas"]["value"])
+        allowed = frozenset(topic["authorized_operations"] or ())
+        found[topic["name"]] = Standing(min(copies), min(in_sync), least, brokers, allowed)
+    return found
+
+
+def _obstacles(admin: Any, group: str, instance: str) -> Iterator[str]:
+    if admin._manager.broker_version < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        yield f"the brokers are older than Kafka {wanted}, which brought transactions by group membership: renew them"
+    # What is new to the broker may have no coordinator yet; that is no refusal.
+    with suppress(faults.CoordinatorNotAvailableError):
+        if not _may_read(admin, group):
+            yield f"not allowed to READ the group {group}: give this user the permission"
+    with suppress(faults.CoordinatorNotAvailableError, faults.TransactionalIdNotFoundError):
+        try:
+            admin.describe_transactions([f"{group}-{instance}"])  # there is no way to ask whether it may be written
+        except faults.TransactionalIdAuthorizationFailedError:
+            yield f"not allowed to WRITE as the transactional id {group}-{instance}: give this user the permission"
+
+
+def _may_read(admin: Any, group: str) -> bool:
+    try:
+        allowed = admin.describe_groups([group])[group]["authorized_operations"]
+    except faults.GroupAuthorizationFailedError:
+        return False
+    return allowed is None or "READ" in allowed  # None: the group is new
 
 
 def _create(admin: Any, specs: Sequence[TopicSpec]) -> None:

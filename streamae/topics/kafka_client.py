@@ -22,6 +22,7 @@ from kafka.net.inet import KafkaNetSocket
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
 from streamae.errors import ConfigError, Fenced, RecordsGone, StreamaeError, Unreachable
+from streamae.topics.kafka_batches import watch
 from streamae.topics.kafka_log import cause, cure, heard
 from streamae.topics.topics import Records
 
@@ -141,7 +142,7 @@ class Access:
             "allow_auto_create_topics": False,
             "metadata_max_age_ms": 30_000,
         }
-        return self.connect(kafka.KafkaConsumer, **{**stock, **settings})
+        return watch(self.connect(kafka.KafkaConsumer, **{**stock, **settings}))
 
     def connect(self, kind: Callable[..., Any], **settings: Any) -> Any:
         """Make a client, or say why it cannot be made.

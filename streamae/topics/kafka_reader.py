@@ -11,6 +11,7 @@ import kafka.errors as faults
 from kafka import TopicPartition
 
 from streamae.errors import RecordsGone, TopicsError, Unreachable
+from streamae.topics.kafka_batches import DAMAGED, DamagedBatch
 from streamae.topics.kafka_client import Access, asked, columns
 from streamae.topics.topics import Records
 
@@ -24,7 +25,6 @@ class KafkaReader:
         self._topic = topic
         self._targets = targets  # partition -> its end when the reader was opened, transactions under way included
         self._timeout = access.timing.request
-        self._broken: TopicsError | None = None
         self._consumer = access.consumer(max_poll_records=4_000)
         try:
             tps = [TopicPartition(topic, partition) for partition in targets]
@@ -50,15 +50,11 @@ class KafkaReader:
 
     def poll(self, timeout_s: float) -> list[Records]:
         """Wait up to `timeout_s` for records."""
-        if self._broken:
-            raise self._broken
         with asked(f"reading {self._topic}"):
             try:
                 found = self._consumer.poll(timeout_ms=max(0, int(timeout_s * 1000)))
-            except faults.CorruptRecordError as error:
-                # kafka-python keeps the damaged batch and the next poll would spin on it without end.
-                self._broken = TopicsError(f"{self._topic}: {error}. The broker's copy is damaged: repair it")
-                raise self._broken from error
+            except DamagedBatch as error:
+                raise TopicsError(f"{self._topic}[{error.records.partition}]: {error}. {DAMAGED}") from error
         return [columns(tp, rows, headers=True) for tp, rows in found.items()]
 
     def caught_up(self) -> bool:
@@ -95,13 +91,20 @@ class ExactReader:
             self._consumer.assign([tp])
             self._consumer.seek(tp, offset)
             while time.monotonic() < deadline:
-                for record in self._consumer.poll(timeout_ms=100).get(tp, ()):
+                for record in self._found(tp):
                     if record.offset != offset or record.value is None:
                         raise gone
                     return bytes(record.value)
                 if self._consumer.position(tp, timeout_ms=0) > offset or self._beyond(tp, offset):
                     raise gone
         raise Unreachable(f"{place}: no answer within {self._timing.request} ms")
+
+    def _found(self, tp: TopicPartition) -> list[Any]:
+        try:
+            found: list[Any] = self._consumer.poll(timeout_ms=100).get(tp, [])
+        except DamagedBatch as error:
+            raise RecordsGone(f"{tp.topic}[{tp.partition}]: {error}. {DAMAGED}") from error
+        return found
 
     def _beyond(self, tp: TopicPartition, offset: int) -> bool:
         with suppress(faults.KafkaError):

@@ -13,10 +13,11 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.structs import MemberState
 
 from streamae.errors import Fenced, TopicsError
+from streamae.topics.kafka_batches import DamagedBatch
 from streamae.topics.kafka_client import Access, asked, columns
 from streamae.topics.kafka_private import private
 from streamae.topics.kafka_reader import ExactReader
-from streamae.topics.topics import Bounds, Polled, Position
+from streamae.topics.topics import Bounds, Damaged, Polled, Position
 
 _RECORDS_PER_POLL = 4_000
 _SLICE_MS = 50
@@ -66,7 +67,6 @@ class KafkaSource:
         self.membership: Any = None  # under which the records of the last poll were taken; the sink commits under it
         self._access = access
         self._exact: ExactReader | None = None
-        self._broken: TopicsError | None = None
         self._deaf_since: float | None = None
         timing = access.timing
         self._consumer = access.consumer(
@@ -83,6 +83,8 @@ class KafkaSource:
             self._coordinator = private(self._consumer, "_coordinator")
             self._undecided = private(self._coordinator, "_offset_fetch_futures")
             private(self._coordinator, "_heartbeat_enabled")
+            self._cluster = private(self._consumer, "_cluster")
+            private(self._cluster, "topic_id")
             self._rebalances = _Rebalances()
             self._rebalances.consumer = self._consumer
             self._consumer.subscribe(topics=[topic], listener=self._rebalances)
@@ -98,15 +100,14 @@ class KafkaSource:
 
     def poll(self, timeout_s: float) -> Polled:
         """Wait up to `timeout_s` for records of the running partitions. Raises Unreachable, Fenced, RecordsGone."""
-        if self._broken:
-            raise self._broken
+        found: dict[TopicPartition, list[Any]] = {}
+        damaged: list[Damaged] = []
         with asked(f"reading {self.topic} as group {self.group}"):
             try:
                 found = self._wait(timeout_s)
-            except faults.CorruptRecordError as error:
-                # kafka-python keeps the damaged batch and the next poll would spin on it without end.
-                self._broken = TopicsError(f"{self.topic}: {error}. The broker's copy is damaged: repair it or skip it")
-                raise self._broken from error
+            except DamagedBatch as error:
+                damaged.append(error.records)
+                self.hold(error.records.partition)
         # In this order: the generation rises before the revocations of that generation are noted, so what is noted by
         # now is all that the membership taken here allows for. Records of partitions that have gone meanwhile are
         # dropped; records that this misses are refused by the broker, because their generation is over.
@@ -114,7 +115,8 @@ class KafkaSource:
         gained, lost = self._rebalances.take()
         self._check_heard()
         moved = gained | lost
-        return Polled(gained, lost, [columns(tp, rows) for tp, rows in found.items() if tp.partition not in moved])
+        records = [columns(tp, rows) for tp, rows in found.items() if tp.partition not in moved]
+        return Polled(gained, lost, records, [one for one in damaged if one.partition not in moved])
 
     def _wait(self, timeout_s: float) -> dict[TopicPartition, list[Any]]:
         # In slices: kafka-python waits for records only, and a partition that came would wait with it.
@@ -164,6 +166,11 @@ class KafkaSource:
         except (faults.IllegalStateError, KeyError) as error:
             raise TopicsError(f"{self.topic}[{partition}] is not with this member any more: poll first") from error
         return int(position or 0)
+
+    def identity(self) -> str:
+        """The topic's id in the newest metadata; empty where there is no topic, or a broker older than Kafka 2.8."""
+        found = self._cluster.topic_id(self.topic)
+        return str(found) if found and found.int else ""
 
     def bounds(self, partition: int) -> Bounds:
         """The offsets that can be read now. Raises Unreachable."""

@@ -73,13 +73,26 @@ def check_metadata(positions: Mapping[int, Position]) -> None:
             )
 
 
+class Damaged(NamedTuple):
+    """Records of a partition that cannot be read, [first, next), and why."""
+
+    partition: int
+    first: int
+    next: int
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """What one poll brought: partitions gained and lost since the last one, then records of the running ones."""
+    """What one poll brought: partitions gained and lost since the last one, then records of the running ones.
+
+    A partition with damaged records delivers nothing until `resume`.
+    """
 
     assigned: frozenset[int] = frozenset()
     revoked: frozenset[int] = frozenset()
     records: list[Records] = field(default_factory=list)
+    damaged: list[Damaged] = field(default_factory=list)
 
 
 class Bounds(NamedTuple):
@@ -106,6 +119,9 @@ class Source(Protocol):
 
     def position(self, partition: int) -> int:
         """The next offset that `poll` would deliver, past records that are no readers' business (never waits)."""
+
+    def identity(self) -> str:
+        """What tells this topic from another one of its name, made after it was deleted; empty while unknown."""
 
     def bounds(self, partition: int) -> Bounds:
         """The offsets that can be read now. Raises Unreachable."""
@@ -173,6 +189,16 @@ class TopicSpec(NamedTuple):
     settings: Mapping[str, str] = {}
 
 
+class Standing(NamedTuple):
+    """How safe a topic is, and what this user may do with it."""
+
+    replicas: int  # of the partition that has the fewest
+    in_sync: int  # of them, up to date; of the partition that has the fewest now
+    min_in_sync: int  # with fewer, nothing can be written
+    brokers: int  # of the cluster
+    allowed: frozenset[str]  # READ, WRITE, ...
+
+
 class TopicStore(Protocol):
     """A place where topics live. Every object it opens is used by one thread."""
 
@@ -193,6 +219,12 @@ class TopicStore(Protocol):
 
     def create(self, specs: Sequence[TopicSpec]) -> None:
         """Create what is not there yet; what is there stays as it is."""
+
+    def standing(self, names: Sequence[str]) -> dict[str, Standing]:
+        """How the topics that are there stand; none where topics have neither replicas nor permissions."""
+
+    def obstacles(self, group: str, instance: str) -> list[str]:
+        """What keeps anyone from being that member, each with its cure. Raises Unreachable."""
 
     def about(self) -> str:
         """One line for people: what this store is and which version of it answers. Raises Unreachable."""

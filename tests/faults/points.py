@@ -17,8 +17,8 @@ from kafka import KafkaProducer
 from kafka.producer.transaction_manager import TransactionManager
 
 from streamae.detection.scoring import Scorer
+from streamae.serving.loop import Loop
 from streamae.serving.partition import Partition
-from streamae.serving.service import Service
 from streamae.topics.kafka_sink import KafkaSink
 from streamae.topics.kafka_source import KafkaSource
 
@@ -40,7 +40,7 @@ POINTS: tuple[Point, ...] = get_args(Point)
 
 # Where a moment is: the owner of a method, its name, and whether it is before or after the call.
 PLACES: dict[Point, tuple[Any, str, bool]] = {
-    "polled": (Service, "_take", True),
+    "polled": (Loop, "_take", True),
     "decoded": (Partition, "_decode", False),
     "scoring": (Scorer, "errors", True),
     "begun": (KafkaSink, "begin", False),

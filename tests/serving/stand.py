@@ -81,11 +81,13 @@ class Stand:
 
     def publish(self, records: list[tuple[str, int, float | None]], partition: int | None = None) -> None:
         """Write readings (series, tick, value of both channels)."""
-        outputs = [
-            Output(self.config.topics.readings, name.encode(), reading(tick, value), partition, (), at(tick))
-            for name, tick, value in records
-        ]
-        self.write(outputs)
+        topic = self.config.topics.readings  # once: a config is parsed each time
+        self.write(
+            [
+                Output(topic, name.encode(), reading(tick, value), partition, (), at(tick))
+                for name, tick, value in records
+            ]
+        )
 
     def write(self, outputs: list[Output]) -> None:
         """Write records as they are."""

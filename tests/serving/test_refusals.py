@@ -11,13 +11,14 @@ import pytest
 from streamae.errors import TopicsError
 from streamae.topics import open_store
 from streamae.topics.embedded import EmbeddedStore
+from streamae.topics.kafka_source import KafkaSource
 from streamae.topics.topics import Output, Source, TopicSpec
 from tests.graphs import tiny_artifact
 from tests.kafka.broker import Broker
-from tests.serving.administering import add_partitions, delete_before
+from tests.serving.administering import add_partitions, delete_before, make_again
 from tests.serving.failing import DistantStore, hooked
 from tests.serving.stand import CALM, Stand, wait_for
-from tests.serving.test_stories import overheats
+from tests.serving.test_stories import Log, overheats
 
 
 def trim(stand: Stand, partition: int, first: int) -> None:
@@ -139,3 +140,65 @@ def test_a_broker_that_comes_late_is_waited_for(
             wait_for(lambda: sum(service().committed.values()) >= 60)
             assert len(stand.alerts()) == 2
             stand.close()
+
+
+def test_a_new_partition_waits_for_its_outputs_and_the_others_go_on(
+    kafka_address: str, tmp_path: Path, topic_name: Callable[[str], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    stand = Stand(f"kafka://{kafka_address}", topic_name("plant"), tmp_path, 1)
+    stand.champion()
+    outputs = [stand.config.topic(kind) for kind in ("alerts", "scores", "deadletters", "state")]
+    with stand.running() as service:
+        stand.publish(overheats("left"), 0)
+        wait_for(lambda: service().committed == {0: 60})
+        add_partitions(stand.url, stand.config.topics.readings, 2)
+        wait_for(lambda: "[1] is held: " in caplog.text)
+        assert f"the topic {outputs[0]} has 1 partitions" in caplog.text
+        stand.publish([("left", tick, CALM) for tick in range(60, 70)], 0)
+        stand.publish(overheats("right"), 1)
+        wait_for(lambda: service().committed == {0: 70})
+        for topic in outputs:
+            add_partitions(stand.url, topic, 2)
+        wait_for(lambda: service().committed == {0: 70, 1: 60})
+    assert [alert.series for alert in stand.alerts()] == ["left", "left", "right", "right"]
+    stand.close()
+
+
+def test_a_topic_that_was_made_again_is_not_taken_for_the_old_one(
+    kafka_address: str, tmp_path: Path, topic_name: Callable[[str], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    stand = Stand(f"kafka://{kafka_address}", topic_name("plant"), tmp_path, 1)
+    stand.champion()
+    calm: Log = [("left", tick, CALM) for tick in range(60)]
+    stand.publish(calm)
+    with stand.running() as service:
+        wait_for(lambda: service().committed == {0: 60})
+        make_again(stand.url, stand.config.topics.readings, 1)
+        wait_for(lambda: "[0] is held: " in caplog.text)
+        assert "was deleted and made again" in caplog.text
+        stand.publish([*calm, *calm])
+        wait_for(lambda: service().health()["partitions"] == {"running": 0, "restoring": 1, "held": 0})
+        assert service().committed == {0: 60}
+    with stand.running() as service:
+        wait_for(lambda: service().committed == {0: 120})
+    stand.close()
+
+
+def test_a_checkpoint_of_another_topic_of_the_same_name_holds_the_partition(
+    kafka_address: str,
+    tmp_path: Path,
+    topic_name: Callable[[str], str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stand = Stand(f"kafka://{kafka_address}", topic_name("plant"), tmp_path, 1)
+    stand.champion()
+    stand.publish(overheats())
+    stand.serve_all()
+    monkeypatch.setattr(KafkaSource, "identity", lambda source: "another")  # the broker deletes a group's offsets first
+    stand.publish(overheats())
+    with stand.running() as service:
+        wait_for(lambda: "[0] is held: " in caplog.text)
+        assert "was deleted and made again" in caplog.text
+        assert service().committed == {}
+    stand.close()

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from streamae.errors import ConfigError, Fenced, TopicsError, TransactionFailed, Unreachable
+from streamae.errors import ConfigError, Fenced, RecordsGone, TopicsError, TransactionFailed, Unreachable
 from streamae.topics.topics import Output, Position, TopicSpec
 from tests.kafka.broker import Broker
 from tests.kafka.proxy import Api, Proxy
@@ -370,19 +370,21 @@ def test_a_reader_waits_for_what_is_committed_and_not_yet_marked(stage: Stage, p
     assert values(drain(reader)) == [b"alert"]
 
 
-def test_a_damaged_batch_is_an_error_and_no_endless_loop(stage: Stage, proxy: Proxy) -> None:
+def test_a_damaged_batch_is_told_and_no_endless_loop(stage: Stage, proxy: Proxy) -> None:
     member = stage.running(20)
     (segment,) = proxy.broker.folder.glob(f"data/{stage.readings}-0/*.log")  # type: ignore[attr-defined]
     damaged = bytearray(segment.read_bytes())
     damaged[-3] ^= 0xFF
     segment.write_bytes(damaged)
+    (records,) = eventually(lambda: member.source.poll(0.1).damaged)
+    assert records[:3] == (0, 0, 20)
+    assert "crc" in records.why
     reader = stage.store.reader(stage.readings, "earliest")
-    for poll in (member.source.poll, reader.poll):
-        assert eventually(lambda poll=poll: _raises(TopicsError, lambda: poll(0.1)))  # type: ignore[misc]
-        began = time.monotonic()
-        with pytest.raises(TopicsError, match=f"{stage.readings}.*crc"):
-            poll(0.1)
-        assert time.monotonic() - began < 1
+    for _ in range(2):
+        with pytest.raises(TopicsError, match=rf"{stage.readings}\[0\]: offsets 0 to 19: .*crc"):
+            eventually(lambda: reader.poll(0.1))
+    with pytest.raises(RecordsGone, match=rf"{stage.readings}\[0\]: offsets 5 to 19: .*crc"):
+        eventually(lambda: member.source.record_at(stage.readings, 0, 5))
 
 
 # --- settings, errors, the end ----------------------------------------------------------------------------------------

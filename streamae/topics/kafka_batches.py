@@ -1,0 +1,110 @@
+"""Batches as brokers keep them: where one cannot be read, it says which records that are, and the others are read on.
+
+A batch cannot be read where its checksum is wrong, where its records do not follow the format, or where it unpacks to
+more than LARGEST bytes: some kB on a topic can be made to fill the memory of everyone who reads it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import kafka.errors as faults
+import kafka.record.default_records as unpacking
+import lz4.frame
+import zstandard
+from kafka.consumer.fetcher import Fetcher
+
+from streamae.topics.kafka_private import private
+from streamae.topics.topics import Damaged
+
+LARGEST = 128 * 2**20  # bytes of one batch, unpacked; brokers take batches of 1 MiB unless they are told otherwise
+
+DAMAGED = "The broker's copy is damaged: have another replica lead this partition"
+
+
+class DamagedBatch(Exception):
+    """Raised where records cannot be read."""
+
+    def __init__(self, records: Damaged) -> None:
+        super().__init__(f"offsets {records.first} to {records.next - 1}: {records.why}")
+        self.records = records
+
+
+class _Watched:
+    """The batches of a fetch; remembers the last one that was asked for."""
+
+    def __init__(self, batches: Any) -> None:
+        self._batches = batches
+        self.last: Any = None
+
+    def next_batch(self) -> Any:
+        self.last = self._batches.next_batch()
+        return self.last
+
+    def end(self) -> int:
+        """Where the records of the last one end: where the next one begins, or else as its own header says."""
+        damaged = self.last
+        following = self.next_batch()
+        return int((following.base_offset if following else getattr(damaged, "next_offset", 0)) or 0)
+
+
+class Batches(Fetcher.PartitionRecords):  # type: ignore[misc]
+    """The records in what a fetch brought of one partition."""
+
+    def _unpack_records(self, tp: Any, records: Any, *deserializers: Any) -> Iterator[Any]:
+        watched = _Watched(records)
+        try:
+            yield from super()._unpack_records(tp, watched, *deserializers)
+        except Exception as error:  # of damaged bytes, codecs may raise anything
+            # kafka-python keeps what it cannot unpack, and the next poll would spin on it without end.
+            self.drain()
+            first, why = self.next_fetch_offset, f"{type(error).__name__}: {error}"
+            try:
+                after = watched.end()
+            except faults.KafkaError:
+                after = 0
+            raise DamagedBatch(Damaged(tp.partition, first, max(after, first + 1), why)) from error
+
+
+def watch(consumer: Any) -> Any:
+    """Have a consumer raise DamagedBatch where it would spin; returns it."""
+    fetcher = private(consumer, "_fetcher")
+    private(fetcher, "PartitionRecords")
+    fetcher.PartitionRecords = Batches
+    return consumer
+
+
+def _bounded(unpack: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    def checked(packed: bytes) -> bytes:
+        unpacked = unpack(packed)
+        if len(unpacked) > LARGEST:
+            raise faults.CorruptRecordError(f"{len(packed)} bytes unpack to more than {LARGEST // 2**20} MiB")
+        return unpacked
+
+    return checked
+
+
+def _gzip(packed: bytes) -> bytes:
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+        return file.read(LARGEST + 1)
+
+
+def _lz4(packed: bytes) -> bytes:
+    unpacker = lz4.frame.LZ4FrameDecompressor()
+    unpacked: bytes = unpacker.decompress(packed, max_length=LARGEST + 1)
+    if not unpacker.eof and len(unpacked) <= LARGEST:
+        raise faults.CorruptRecordError("the compressed records end too early")
+    return unpacked
+
+
+def _zstd(packed: bytes) -> bytes:
+    with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(packed), read_across_frames=True) as file:
+        return file.read(LARGEST + 1)
+
+
+# kafka-python unpacks without a bound. Snappy packs a thirtieth at the most, so its result is looked at only.
+unpacking.gzip_decode, unpacking.lz4_decode, unpacking.zstd_decode = map(_bounded, (_gzip, _lz4, _zstd))
+unpacking.snappy_decode = _bounded(unpacking.snappy_decode)
