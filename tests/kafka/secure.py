@@ -85,16 +85,19 @@ class SecureBroker:
         self._broker.stop()
 
     @contextmanager
-    def denied(self, topic: str, operation: str) -> Iterator[None]:
-        """Meanwhile nobody but the broker itself may do one thing to a topic."""
-        pattern = ResourcePattern(ResourceType.TOPIC, topic)
-        rule = ACL("User:*", "*", ACLOperation[operation], ACLPermissionType.DENY, pattern)
+    def denied(self, name: str, operation: str, kind: str = "TOPIC") -> Iterator[None]:
+        """Meanwhile nobody but the broker itself may do one thing to a topic, a group or a transactional id."""
+        pattern = ResourcePattern(ResourceType[kind], name)
+        rules = [  # without the first one, a rule about anything would forbid all else
+            ACL("User:*", "*", ACLOperation.ALL, ACLPermissionType.ALLOW, pattern),
+            ACL("User:*", "*", ACLOperation[operation], ACLPermissionType.DENY, pattern),
+        ]
         with self._admin() as admin:
-            admin.create_acls([rule])
+            admin.create_acls(rules)
             try:
                 yield
             finally:
-                admin.delete_acls([rule])
+                admin.delete_acls(rules)
 
     @contextmanager
     def _admin(self) -> Iterator[Any]:
