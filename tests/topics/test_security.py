@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
 from streamae.errors import ConfigError, TopicsError, TransactionFailed, Unreachable
 from streamae.topics import open_store
 from streamae.topics.topics import Output, Position
-from tests.kafka.secure import MECHANISMS, PASSWORD, PROTOCOLS, USER, SecureBroker
+from tests.kafka.secure import PASSWORD, USER, SecureBroker
 from tests.topics.member import Stage, values
-
-WRONG = "wrong-horse-secret"
-WAYS = [(protocol, mechanism) for protocol in PROTOCOLS for mechanism in (MECHANISMS if "SASL" in protocol else ("",))]
-Settings = dict[str, Any]
+from tests.topics.security import WAYS, WRONG, Settings, right, url
 
 
 @pytest.fixture(scope="module")
@@ -24,21 +20,6 @@ def broker(kafka_address: str) -> Iterator[SecureBroker]:
     """One for all; skipped where none can be started."""
     with SecureBroker() as made:
         yield made
-
-
-def right(broker: SecureBroker, protocol: str, mechanism: str) -> Settings:
-    """The settings of a client that may come in."""
-    settings: Settings = {"security_protocol": protocol}
-    if "SSL" in protocol:
-        settings["ssl_cafile"] = str(broker.authority)
-    if mechanism:
-        settings |= {"sasl_mechanism": mechanism, "sasl_plain_username": USER, "sasl_plain_password": PASSWORD}
-    return settings
-
-
-def url(broker: SecureBroker, protocol: str) -> str:
-    """Where a protocol is spoken."""
-    return f"kafka://{broker.address(protocol)}"
 
 
 @pytest.mark.parametrize(("protocol", "mechanism"), WAYS)
@@ -112,7 +93,7 @@ def test_wrong_tls_is_told_with_its_cure(broker: SecureBroker, protocol: str, wr
 def refused(broker: SecureBroker, protocol: str, settings: Settings, name: str = "127.0.0.1") -> str:
     """What a client is told that cannot come in: that its config is wrong."""
     with pytest.raises(ConfigError) as caught:
-        open_store(url(broker, protocol).replace("127.0.0.1", name), **settings).about()
+        open_store(url(broker, protocol, name), **settings).about()
     return str(caught.value)
 
 
