@@ -58,11 +58,11 @@ class Telemetry:
             self.partitions.labels(state).set(count)
         self.series.set(sum(len(partition.detector.series) for partition in running.values()))
         self.episodes.set(sum(partition.detector.open_episodes for partition in running.values()))
-        with contextlib.suppress(TopicsError):  # the broker is away, or a partition with another member: next time
-            for number, partition in running.items():
-                self.event_time.labels(number).set((partition.detector.partition_newest or 0) / 1000)
-                behind = source.bounds(number).end - source.position(number)
-                self.lag.labels(number).set(max(behind, 0))
+        for number, partition in running.items():
+            self.event_time.labels(number).set((partition.detector.partition_newest or 0) / 1000)
+            with contextlib.suppress(TopicsError):  # it has gone to another member, which the next poll reports
+                if (behind := source.lag(number)) is not None:
+                    self.lag.labels(number).set(behind)
 
     def measure_model(self, models: Models) -> None:
         """Say which version serves."""

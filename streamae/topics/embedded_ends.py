@@ -153,6 +153,10 @@ class EmbeddedSource:
         """Always the same: a topic of an embedded store cannot be deleted."""
         return self.topic
 
+    def lag(self, partition: int) -> int:
+        """How far `position` is from the end."""
+        return self.bounds(partition).end - self.position(partition)
+
     def bounds(self, partition: int) -> Bounds:
         """The offsets that can be read now."""
         with self._log.errors():

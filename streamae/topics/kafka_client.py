@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import kafka
+import kafka.consumer.group
 import kafka.errors as faults
 import kafka.net.manager
 import numpy as np
 from kafka import TopicPartition
+from kafka.consumer.fetcher import Fetcher
 from kafka.net.inet import KafkaNetSocket
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
@@ -74,8 +76,22 @@ class _TlsTransport(_LastWords, KafkaSSLTransport):  # type: ignore[misc]
             raise
 
 
+class _Fetcher(Fetcher):  # type: ignore[misc]
+    """Asks the new leader for offsets once the old one says that it leads no more.
+
+    kafka-python asks the old one again, at once and without end, until the caller's time is up.
+    """
+
+    async def _send_list_offsets_requests(self, timestamps: Any) -> Any:
+        found, again = await super()._send_list_offsets_requests(timestamps)
+        if again:
+            raise faults.StaleMetadata  # which has the metadata refreshed before all is asked again
+        return found, again
+
+
 # There is no setting for them.
 kafka.net.manager.KafkaTCPTransport, kafka.net.manager.KafkaSSLTransport = _PlainTransport, _TlsTransport
+kafka.consumer.group.Fetcher = _Fetcher
 
 
 @dataclass(frozen=True, slots=True)

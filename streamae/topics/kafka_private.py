@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from typing import Any
 
+import kafka.consumer.fetcher
 import kafka.net.manager
 import kafka.net.transport
 import kafka.producer.sender
@@ -19,6 +20,7 @@ def probe() -> None:
     """Check the private parts of kafka-python that guards use. Raises TopicsError where one is missing."""
     owners: tuple[tuple[Any, tuple[str, ...]], ...] = (
         (kafka.producer.sender.Sender, ("force_close", "wakeup", "join")),
+        (kafka.consumer.fetcher.Fetcher, ("_send_list_offsets_requests",)),
         (kafka.net.manager.KafkaConnectionManager, ("_build_transport",)),
         (kafka.net.transport.KafkaTCPTransport, ("_sock_recv",)),
         (kafka.net.transport.KafkaSSLTransport, ("_sock_recv", "handshake", "_close")),

@@ -172,6 +172,14 @@ class KafkaSource:
         found = self._cluster.topic_id(self.topic)
         return str(found) if found and found.int else ""
 
+    def lag(self, partition: int) -> int | None:
+        """How far `position` is from the end that the last answer told of; None before the first one."""
+        # Not asked of the broker: while one is away, the question would hold up the loop.
+        position, end = self.position(partition), None
+        with suppress(faults.IllegalStateError, KeyError):  # revoked meanwhile, which the next poll reports
+            end = self._consumer.highwater(self._tp(partition))
+        return None if end is None else max(int(end) - position, 0)
+
     def bounds(self, partition: int) -> Bounds:
         """The offsets that can be read now. Raises Unreachable."""
         tp, timeout = self._tp(partition), self._access.timing.request

@@ -123,6 +123,9 @@ class Source(Protocol):
     def identity(self) -> str:
         """What tells this topic from another one of its name, made after it was deleted; empty while unknown."""
 
+    def lag(self, partition: int) -> int | None:
+        """How far `position` is from the end, as far as is known (never waits); None while nothing is known."""
+
     def bounds(self, partition: int) -> Bounds:
         """The offsets that can be read now. Raises Unreachable."""
 

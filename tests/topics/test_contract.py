@@ -98,6 +98,14 @@ def test_position_follows_what_was_delivered(stage: Stage) -> None:
     assert member.source.position(0) == 3
 
 
+def test_lag_is_what_is_left_to_deliver(stage: Stage) -> None:
+    member = stage.running(5)
+    member.take(5)
+    assert member.source.lag(0) == 0
+    member.source.resume(0, 3)
+    assert member.source.lag(0) == 2
+
+
 def test_nothing_is_committed_at_first(stage: Stage) -> None:
     member = stage.member()
     member.assigned()

@@ -266,6 +266,14 @@ def test_the_dead_hold_up_nobody_for_longer_than_the_transaction_timeout(stage: 
     assert time.monotonic() - began < 10
 
 
+def test_the_lag_is_told_while_nobody_answers(stage: Stage, proxy: Proxy) -> None:
+    """A gauge that asks the broker holds up the loop for as long as the broker is away."""
+    member = stage.running(1)
+    member.take(1)
+    with proxy.rule(None, "request", "hold"), _Within(0.5):
+        assert member.source.lag(0) == 0
+
+
 def test_a_second_member_takes_its_share_and_no_more(stage: Stage) -> None:
     """An eager assignor takes everything from everyone first."""
     member = stage.running(3)
