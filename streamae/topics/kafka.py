@@ -15,8 +15,9 @@ from streamae.errors import TopicsError
 from streamae.topics.kafka_client import Access, Timing, asked
 from streamae.topics.kafka_log import quieten
 from streamae.topics.kafka_private import probe
+from streamae.topics.kafka_producer import KafkaWriter
 from streamae.topics.kafka_reader import KafkaReader
-from streamae.topics.kafka_sink import KafkaSink, KafkaWriter
+from streamae.topics.kafka_sink import KafkaSink
 from streamae.topics.kafka_source import KafkaSource
 from streamae.topics.topics import Sink, Source, Standing, TopicSpec
 

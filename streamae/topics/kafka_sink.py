@@ -1,12 +1,13 @@
-"""Writing to Kafka: transactions that carry the source's positions, and plain writes."""
+"""Transactions on Kafka that carry the source's positions."""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
-import kafka
 import kafka.errors as faults
 from kafka import TopicPartition
 from kafka.producer.transaction_manager import EndTxnHandler
@@ -15,53 +16,13 @@ from kafka.structs import OffsetAndMetadata
 from streamae.errors import Fenced, TopicsError, TransactionFailed, Unreachable
 from streamae.topics.kafka_client import Access, asked, forbidden
 from streamae.topics.kafka_private import private
+from streamae.topics.kafka_producer import Producer
 from streamae.topics.kafka_source import KafkaSource
 from streamae.topics.topics import Output, Position, check_metadata
 
+log = logging.getLogger(__name__)
 
-class _Producer:
-    """One kafka-python producer, used until the first doubt and never again after it."""
-
-    def __init__(self, access: Access, **settings: Any) -> None:
-        timing = access.timing
-        self.delivery_s = (timing.delivery + 1_000) / 1000
-        self._kafka = access.connect(
-            kafka.KafkaProducer,
-            acks="all",
-            enable_idempotence=True,
-            compression_type="lz4",
-            linger_ms=0,  # every caller here flushes by itself
-            delivery_timeout_ms=timing.delivery,
-            request_timeout_ms=timing.request,
-            max_block_ms=timing.delivery,
-            allow_auto_create_topics=False,
-            **settings,
-        )
-        self.sender = private(self._kafka, "_sender")
-
-    @property
-    def stock(self) -> Any:
-        """The producer of kafka-python."""
-        return self._kafka
-
-    def send(self, outputs: Sequence[Output]) -> list[int]:
-        """Write, wait until every record is acknowledged, and return their offsets. Raises KafkaError, ValueError."""
-        futures = [
-            self._kafka.send(topic, value, key, list(headers), partition, timestamp)
-            for topic, key, value, partition, headers, timestamp in outputs
-        ]
-        self._kafka.flush(self.delivery_s)
-        # Every future is asked: a batch that expired fails its futures only, and the commit after it would succeed and
-        # leave offsets committed whose records are absent.
-        return [int(future.get(self.delivery_s).offset) for future in futures]
-
-    def close(self) -> None:
-        """Stop at once: what was not delivered belongs to a transaction that is given up."""
-        # A plain close waits for batches that cannot be delivered, raises, and leaves its thread and sockets behind.
-        self.sender.force_close()
-        self.sender.join(5)
-        with suppress(faults.KafkaError):
-            self._kafka.close(timeout=0)
+PATIENT_S = 3.0  # that a step of a transaction may take without a word
 
 
 class KafkaSink:
@@ -71,7 +32,7 @@ class KafkaSink:
         self._access = access
         self._source = source
         self._name = f"{source.group}-{instance}"
-        self._producer: _Producer | None = None
+        self._producer: Producer | None = None
         self._state: Literal["ready", "begun", "failed"] = "failed"
         self._late_end = False  # a second copy of a commit is on its way, see `_watch_ends`
         self.renew()
@@ -128,7 +89,7 @@ class KafkaSink:
         # the same name resolves the old transaction, whatever became of it, and shuts the old one out.
         self._drop()
         timing = self._access.timing
-        self._producer = _Producer(
+        self._producer = Producer(
             self._access,
             transactional_id=self._name,
             transaction_timeout_ms=timing.transaction,
@@ -158,7 +119,7 @@ class KafkaSink:
         self._manager._enqueue_request = watched
 
     @property
-    def _open(self) -> _Producer:
+    def _open(self) -> Producer:
         if self._producer is None:
             raise TransactionFailed(f"{self._name} has no producer: renew first")
         return self._producer
@@ -180,12 +141,15 @@ class KafkaSink:
     @contextmanager
     def _doubt(self, doing: str) -> Iterator[None]:
         """Whatever goes wrong inside says nothing about the outcome: this producer is over."""
+        began = time.monotonic()
         try:
             yield
         except BaseException as error:
             self._state = "failed"
             self._drop()
             raise self._verdict(error, doing) from error
+        if (took_s := time.monotonic() - began) > PATIENT_S:
+            log.warning("%s as %s took %.1f s: a broker was away, or slow", doing, self._name, took_s)
 
     def _verdict(self, error: BaseException, doing: str) -> BaseException:
         if isinstance(error, Unreachable):
@@ -215,30 +179,3 @@ class KafkaSink:
 def _names(error: BaseException, *names: str) -> bool:
     """Whether a failure is another one's wrapping: kafka-python keeps the cause in the text only."""
     return any(name in repr(error) for name in names)
-
-
-class KafkaWriter:
-    """A plain producer: at least once."""
-
-    def __init__(self, access: Access) -> None:
-        self._access = access
-        self._producer: _Producer | None = _Producer(access)
-
-    def write(self, outputs: Sequence[Output]) -> None:
-        """Write and wait until all are acknowledged. Raises Unreachable, TopicsError."""
-        self._producer = self._producer or _Producer(self._access)
-        try:
-            with asked("writing"):
-                self._producer.send(outputs)
-        except ValueError as error:
-            raise TopicsError(f"writing: {error}") from error
-        except Unreachable:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Stop writing."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            with suppress(Exception):
-                producer.close()

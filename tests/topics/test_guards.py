@@ -17,7 +17,7 @@ import pytest
 from streamae.errors import ConfigError, Fenced, RecordsGone, TopicsError, TransactionFailed, Unreachable
 from streamae.topics.topics import Output, Position, TopicSpec
 from tests.kafka.broker import Broker
-from tests.kafka.proxy import Api, Proxy
+from tests.kafka.proxy import DELAY_S, Api, Proxy
 from tests.topics.member import Member, Stage, drain, eventually, values
 
 kafka = pytest.importorskip("kafka", reason="topics on Kafka need streamae[serve]")
@@ -25,7 +25,7 @@ kafka = pytest.importorskip("kafka", reason="topics on Kafka need streamae[serve
 from kafka.producer.transaction_manager import TransactionManager  # noqa: E402
 from kafka.structs import ConsumerGroupMetadata  # noqa: E402
 
-from streamae.topics import open_store  # noqa: E402
+from streamae.topics import kafka_sink, open_store  # noqa: E402
 from streamae.topics.kafka import KafkaStore  # noqa: E402
 from streamae.topics.kafka_client import Access, Timing  # noqa: E402
 
@@ -147,6 +147,31 @@ def test_a_commit_that_the_broker_never_gets_ends_in_time(stage: Stage, proxy: P
         assert time.monotonic() - began < 10
         member.sink.renew()  # before it is lifted: until then the old producer asks again
     assert member.committed(0) is None
+
+
+def test_a_step_of_a_transaction_waits_for_its_coordinator(stage: Stage) -> None:
+    """kafka-python drops the request where the coordinator's node cannot be connected to just then."""
+    member = stage.running(1)
+    member.take(1)
+    sink: Any = member.sink
+    sink.begin()
+    client, node = sink._producer.sender._client, sink._manager._transaction_coordinator
+    client.close(node)
+    client._manager.update_backoff(node)
+    sink.commit({0: Position(1, "done")})
+    assert member.committed(0) == Position(1, "done")
+
+
+def test_a_transaction_that_waits_for_a_broker_says_so(
+    stage: Stage, proxy: Proxy, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_sink, "PATIENT_S", DELAY_S)
+    member = stage.running(1)
+    member.take(1)
+    with proxy.rule(Api.END_TXN, "request", "delay"):
+        member.publish([], {0: Position(1, "done")})
+    assert f"committing as {stage.group}-one took 0." in caplog.text
+    assert "beginning" not in caplog.text
 
 
 def test_a_start_of_transactions_that_is_not_answered_ends_in_time(stage: Stage, proxy: Proxy) -> None:
