@@ -6,7 +6,6 @@ kafka-python is imported in the files named `kafka*.py` only.
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,84 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import kafka
-import kafka.consumer.group
 import kafka.errors as faults
-import kafka.net.manager
 import numpy as np
 from kafka import TopicPartition
-from kafka.consumer.fetcher import Fetcher
-from kafka.net.inet import KafkaNetSocket
-from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
 from streamae.errors import ConfigError, Fenced, RecordsGone, StreamaeError, Unreachable
 from streamae.topics.kafka_batches import watch
 from streamae.topics.kafka_log import cause, cure, heard
+from streamae.topics.kafka_mended import TidySocket
 from streamae.topics.topics import Records
 
 _SECRETS = frozenset({"sasl_plain_password", "ssl_password", "proxy_url", "socks5_proxy"})
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _BY_PASSWORD = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _FILES = ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "ssl_crlfile")
-
-
-class _TidySocket(KafkaNetSocket):  # type: ignore[misc]
-    """A plain connection whose socket is closed when it fails.
-
-    kafka-python leaves it to the garbage collector, once for every try: a long outage would eat the file descriptors.
-    """
-
-    SCHEMES = ("direct",)
-
-    async def sock_connect(self, net: Any, sock: socket.socket, address: Any, timeout_at: float | None = None) -> Any:
-        try:
-            return await super().sock_connect(net, sock, address, timeout_at=timeout_at)
-        except BaseException:
-            sock.close()
-            raise
-
-
-class _LastWords:
-    """Hears what a broker says before it hangs up.
-
-    kafka-python drops what it has read where the end is read with it: the reason why a password is refused, for one.
-    """
-
-    def _sock_recv(self) -> tuple[bytes, Exception | None]:
-        data, error = super()._sock_recv()  # type: ignore[misc]
-        return data, None if data else error  # the end is read again
-
-
-class _PlainTransport(_LastWords, KafkaTCPTransport):  # type: ignore[misc]
-    pass
-
-
-class _TlsTransport(_LastWords, KafkaSSLTransport):  # type: ignore[misc]
-    """Its socket is closed when the handshake fails, too."""
-
-    async def handshake(self) -> None:
-        try:
-            await super().handshake()
-        except BaseException:
-            self._close()
-            raise
-
-
-class _Fetcher(Fetcher):  # type: ignore[misc]
-    """Asks the new leader for offsets once the old one says that it leads no more.
-
-    kafka-python asks the old one again, at once and without end, until the caller's time is up.
-    """
-
-    async def _send_list_offsets_requests(self, timestamps: Any) -> Any:
-        found, again = await super()._send_list_offsets_requests(timestamps)
-        if again:
-            raise faults.StaleMetadata  # which has the metadata refreshed before all is asked again
-        return found, again
-
-
-# There is no setting for them.
-kafka.net.manager.KafkaTCPTransport, kafka.net.manager.KafkaSSLTransport = _PlainTransport, _TlsTransport
-kafka.consumer.group.Fetcher = _Fetcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +74,7 @@ class Access:
             "bootstrap_servers": [broker.strip() for broker in self.brokers.split(",")],
             "retry_backoff_ms": timing.retry,
             "reconnect_backoff_max_ms": 1_000,
-            "proxy_url": f"{_TidySocket.SCHEMES[0]}://",
+            "proxy_url": f"{TidySocket.SCHEMES[0]}://",
             **self.settings,
         }
 

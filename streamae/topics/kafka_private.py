@@ -21,7 +21,10 @@ def probe() -> None:
     owners: tuple[tuple[Any, tuple[str, ...]], ...] = (
         (kafka.producer.sender.Sender, ("force_close", "wakeup", "join")),
         (kafka.consumer.fetcher.Fetcher, ("_send_list_offsets_requests",)),
-        (kafka.net.manager.KafkaConnectionManager, ("_build_transport",)),
+        (
+            kafka.net.manager.KafkaConnectionManager,
+            ("_build_transport", "_connect", "reset_backoff", "update_backoff", "connection_delay"),
+        ),
         (kafka.net.transport.KafkaTCPTransport, ("_sock_recv",)),
         (kafka.net.transport.KafkaSSLTransport, ("_sock_recv", "handshake", "_close")),
         (transactions.EndTxnHandler, ("is_retry",)),

@@ -27,6 +27,7 @@ class Api(IntEnum):
     METADATA = 3
     OFFSET_FETCH = 9
     HEARTBEAT = 12
+    API_VERSIONS = 18  # the first of each connection
     INIT_PRODUCER_ID = 22
     END_TXN = 26
     WRITE_TXN_MARKERS = 27

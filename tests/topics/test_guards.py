@@ -299,6 +299,16 @@ def test_the_lag_is_told_while_nobody_answers(stage: Stage, proxy: Proxy) -> Non
         assert member.source.lag(0) == 0
 
 
+def test_a_broker_that_hangs_up_at_once_is_tried_less_and_less_often(stage: Stage, proxy: Proxy) -> None:
+    """kafka-python waits only for one that refuses the connection; here it connects again 50 times a second."""
+    source: Any = stage.running().source
+    failures = source._consumer._client._manager._backoff  # by node: how many in a row, until when, and for how long
+    with proxy.rule(Api.API_VERSIONS, "request", "cut"):
+        proxy.reset()
+        eventually(lambda: any(count >= 4 for count, *_ in list(failures.values())), 10)
+    eventually(lambda: not failures, 10)
+
+
 def test_a_second_member_takes_its_share_and_no_more(stage: Stage) -> None:
     """An eager assignor takes everything from everyone first."""
     member = stage.running(3)

@@ -1,0 +1,94 @@
+"""Parts of kafka-python that are put in place of its own, since there is no setting for what they do."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import kafka.consumer.group
+import kafka.errors as faults
+import kafka.net.compat
+import kafka.net.manager
+from kafka.consumer.fetcher import Fetcher
+from kafka.net.inet import KafkaNetSocket
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
+
+
+class TidySocket(KafkaNetSocket):  # type: ignore[misc]
+    """A plain connection whose socket is closed when it fails.
+
+    kafka-python leaves it to the garbage collector, once for every try: a long outage would eat the file descriptors.
+    """
+
+    SCHEMES = ("direct",)
+
+    async def sock_connect(self, net: Any, sock: socket.socket, address: Any, timeout_at: float | None = None) -> Any:
+        """Connect, or close the socket."""
+        try:
+            return await super().sock_connect(net, sock, address, timeout_at=timeout_at)
+        except BaseException:
+            sock.close()
+            raise
+
+
+class _LastWords:
+    """Hears what a broker says before it hangs up.
+
+    kafka-python drops what it has read where the end is read with it: the reason why a password is refused, for one.
+    """
+
+    def _sock_recv(self) -> tuple[bytes, Exception | None]:
+        data, error = super()._sock_recv()  # type: ignore[misc]
+        return data, None if data else error  # the end is read again
+
+
+class _PlainTransport(_LastWords, KafkaTCPTransport):  # type: ignore[misc]
+    pass
+
+
+class _TlsTransport(_LastWords, KafkaSSLTransport):  # type: ignore[misc]
+    """Its socket is closed when the handshake fails, too."""
+
+    async def handshake(self) -> None:
+        try:
+            await super().handshake()
+        except BaseException:
+            self._close()
+            raise
+
+
+class _Fetcher(Fetcher):  # type: ignore[misc]
+    """Asks the new leader for offsets once the old one says that it leads no more.
+
+    kafka-python asks the old one again, at once and without end, until the caller's time is up.
+    """
+
+    async def _send_list_offsets_requests(self, timestamps: Any) -> Any:
+        found, again = await super()._send_list_offsets_requests(timestamps)
+        if again:
+            raise faults.StaleMetadata  # which has the metadata refreshed before all is asked again
+        return found, again
+
+
+class _Manager(KafkaConnectionManager):  # type: ignore[misc]
+    """Waits longer and longer for a broker that takes connections and hangs up, as one behind a balancer does.
+
+    kafka-python holds a connection for made before the broker has said a word, and connects again at once.
+    """
+
+    async def _connect(
+        self, node: Any, conn: Any, reset_backoff_on_connect: bool = True, timeout_at: float | None = None
+    ) -> None:
+        await super()._connect(node, conn, False, timeout_at)
+        if not reset_backoff_on_connect:
+            return
+        if conn.connected:
+            self.reset_backoff(node.node_id)
+        elif not self.connection_delay(node.node_id):  # a refusal is counted by now
+            self.update_backoff(node.node_id)
+
+
+kafka.net.manager.KafkaTCPTransport, kafka.net.manager.KafkaSSLTransport = _PlainTransport, _TlsTransport
+kafka.consumer.group.Fetcher = _Fetcher
+kafka.net.compat.KafkaConnectionManager = _Manager
