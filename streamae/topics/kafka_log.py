@@ -6,7 +6,9 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 
+REPEAT_S = 60.0  # before the same is written again: a broker that is down is told of 40 times a second
 _FAILED = re.compile(r"Bootstrap (?:connection|attempt) to \S+ failed: (.*) \(backoff")
 _TELLING = re.compile(r"(?i)auth|sasl|ssl|certificate|errno")
 _VAGUE = re.compile(r"(?i)disconnected|timed out")
@@ -51,29 +53,8 @@ def cure(reason: str) -> tuple[str, bool]:
     return next(known, ("check the address, the security settings and the network", True))
 
 
-class _Hearing(logging.Handler):
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__(logging.WARNING)
-        self._lines = lines
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._lines.append(record.getMessage())
-
-
-@contextmanager
-def heard() -> Iterator[list[str]]:
-    """What kafka-python's loggers say meanwhile."""
-    lines: list[str] = []
-    logger, handler = logging.getLogger("kafka"), _Hearing(lines)
-    logger.addHandler(handler)
-    try:
-        yield lines
-    finally:
-        logger.removeHandler(handler)
-
-
 class _Quiet(logging.Filter):
-    """Drops what would be written at every retry, and what would write passwords."""
+    """Drops what would be written at every retry, and what would write passwords; first it lets hear who listens."""
 
     _NOISE = (
         "Unknown error fetching offsets",
@@ -82,14 +63,47 @@ class _Quiet(logging.Filter):
         "with configuration: ",
     )
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.listening: dict[int, list[str]] = {}
+        self.said: dict[tuple[str, str], float] = {}  # logger and text, less what may differ at a retry -> when
+
     def filter(self, record: logging.LogRecord) -> bool:
-        return not any(noise in str(record.msg) for noise in self._NOISE)
+        if record.levelno < logging.WARNING:
+            return not self._noise(record)
+        for lines in list(self.listening.values()):
+            lines.append(record.getMessage())
+        return not self._noise(record) and self._is_news(record)
+
+    def _noise(self, record: logging.LogRecord) -> bool:
+        return any(noise in str(record.msg) for noise in self._NOISE)
+
+    def _is_news(self, record: logging.LogRecord) -> bool:
+        about, now = (record.name, re.sub(r"\d+", "", str(record.msg))), monotonic()
+        news = now - self.said.get(about, -REPEAT_S) >= REPEAT_S
+        if news:
+            self.said[about] = now
+        return news
 
 
 _QUIET = _Quiet()
 
 
 def quieten() -> None:
-    """Filter the loggers that repeat themselves; a filter that is there already is not added again."""
-    for name in ("kafka.coordinator.consumer", "kafka.consumer.fetcher", "kafka.cluster", "kafka.admin.client"):
-        logging.getLogger(name).addFilter(_QUIET)
+    """Filter all of kafka-python's loggers; a filter that is there already is not added again."""
+    # A logger's filters see what is said to it, not what comes from loggers below.
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("kafka."):
+            logging.getLogger(name).addFilter(_QUIET)
+
+
+@contextmanager
+def heard() -> Iterator[list[str]]:
+    """What kafka-python warns of meanwhile, all of it, whether it is written or not."""
+    quieten()
+    lines: list[str] = []
+    _QUIET.listening[id(lines)] = lines
+    try:
+        yield lines
+    finally:
+        del _QUIET.listening[id(lines)]

@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from streamae.topics import kafka_log
 from streamae.topics.embedded import EmbeddedStore
 from streamae.topics.topics import TopicStore
 from tests.topics.member import Stage
+
+
+@pytest.fixture(autouse=True)
+def news() -> None:
+    """What kafka-python said in another test is no reason to be silent in this one."""
+    kafka_log._QUIET.said.clear()
 
 
 @pytest.fixture(params=["embedded", "kafka"])

@@ -9,6 +9,7 @@ import pytest
 
 from streamae.errors import ConfigError, TopicsError, TransactionFailed, Unreachable
 from streamae.topics import open_store
+from streamae.topics.kafka_log import heard
 from streamae.topics.topics import Output, Position
 from tests.kafka.secure import PASSWORD, USER, SecureBroker
 from tests.topics.member import Stage, values
@@ -64,9 +65,10 @@ def test_a_wrong_password_is_told_and_never_shown(
     broker: SecureBroker, protocol: str, mechanism: str, wrong: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    told = refused(broker, protocol, right(broker, protocol, mechanism) | wrong)
+    with heard() as lines:
+        told = refused(broker, protocol, right(broker, protocol, mechanism) | wrong)
     assert "check sasl_plain_username, sasl_plain_password and sasl_mechanism" in told
-    assert "socket disconnected (backoff" not in caplog.text  # every refusal was heard before the end of its connection
+    assert "socket disconnected (backoff" not in str(lines)  # every refusal was heard before the end of its connection
     for secret in (PASSWORD, WRONG):
         assert secret not in told
         assert secret not in caplog.text
