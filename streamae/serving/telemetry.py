@@ -41,6 +41,7 @@ class Telemetry:
         self.series = Gauge("streamae_series", "Series with a reading in an open window", registry=on)
         self.episodes = Gauge("streamae_episodes_firing", "Episodes that are firing", registry=on)
         self.model = Gauge("streamae_model_info", "1 for the version that serves", ["model", "version"], registry=on)
+        self._measured: set[int] = set()  # partitions
 
     def count(self, tally: Tally) -> None:
         """Count what a transaction has committed."""
@@ -58,11 +59,20 @@ class Telemetry:
             self.partitions.labels(state).set(count)
         self.series.set(sum(len(partition.detector.series) for partition in running.values()))
         self.episodes.set(sum(partition.detector.open_episodes for partition in running.values()))
+        self._forget(self._measured - running.keys())
+        self._measured = set(running)
         for number, partition in running.items():
             self.event_time.labels(number).set((partition.detector.partition_newest or 0) / 1000)
             with contextlib.suppress(TopicsError):  # it has gone to another member, which the next poll reports
                 if (behind := source.lag(number)) is not None:
                     self.lag.labels(number).set(behind)
+
+    def _forget(self, gone: set[int]) -> None:
+        """Partitions that are another worker's now are no longer told of by this one."""
+        for number in gone:
+            for gauge in (self.lag, self.event_time):
+                with contextlib.suppress(KeyError):  # it was never known
+                    gauge.remove(number)
 
     def measure_model(self, models: Models) -> None:
         """Say which version serves."""

@@ -7,13 +7,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamae.serving.service import Service
-from streamae.serving.telemetry import Page
+from streamae.serving.telemetry import Page, Telemetry
 from streamae.topics.topics import Output
 from tests.serving.stand import CALM, Stand, at, wait_for
 from tests.serving.test_stories import fleet
@@ -78,6 +79,17 @@ def test_metrics_count_what_was_published(stand: Stand) -> None:
     assert max(seen["streamae_event_time_seconds", str(number)] for number in range(2)) == at(79) / 1000
     assert (status, facts["healthy"], facts["version"]) == (200, True, "v0001")
     assert sum(facts["committed"].values()) == stand.published
+
+
+def test_a_partition_that_went_to_another_worker_is_measured_no_more() -> None:
+    telemetry, source = Telemetry(), SimpleNamespace(lag=lambda number: 7)
+    partition = SimpleNamespace(detector=SimpleNamespace(series=[], open_episodes=0, partition_newest=None))
+    measure: Callable[..., None] = telemetry.measure
+    measure({0: partition, 1: partition}, 0, source)
+    measure({1: partition}, 1, source)
+    for name, told in (("streamae_lag_records", 7), ("streamae_event_time_seconds", 0)):
+        values = [telemetry.registry.get_sample_value(name, {"partition": number}) for number in "01"]
+        assert values == [None, told]
 
 
 def test_records_that_are_read_again_are_not_counted_again(stand: Stand) -> None:
