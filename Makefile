@@ -7,6 +7,7 @@
 #   make real                           recorded machines through a real topic, held against their labels
 #   make accuracy                       how well anomalies are found on labelled series, beside baselines
 #   make faults                         faults by the hundred on three real brokers, an hour; resumable
+#   make soak                           an hour at half load, a fault a minute: memory, descriptors, lag
 #   make bench                          what serving costs beside its parts, on a real broker started here
 
 SHELL := bash
@@ -21,7 +22,7 @@ coproc broker { exec $(BIN)/python tests/kafka/broker.py; }; pid=$$broker_PID; \
 	read -r address <&"$${broker[0]}"
 endef
 
-.PHONY: setup demo test lint real accuracy faults bench
+.PHONY: setup demo test lint real accuracy faults soak bench
 setup: .venv/.done
 
 .venv/.done: pyproject.toml
@@ -56,6 +57,9 @@ accuracy: setup
 
 faults: setup
 	$(BIN)/python -m tests.faults --out build/faults.jsonl $(ARGS)
+
+soak: setup
+	$(BIN)/python -m tests.soak --out build/soak.jsonl $(ARGS)
 
 bench: setup
 	@$(with_broker); \

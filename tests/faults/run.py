@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,8 +68,7 @@ class Run:
         name = f"faults-{seed}-{time.time_ns() % 10**9}"
         self.stand = Stand(f"kafka://{cluster.address}", name, folder, PARTITIONS, changes)
         self.promote()
-        log = fleet_log(self.stand.config.topics.readings, seed, TICKS)
-        self.publisher = Publisher(cluster.direct, log)
+        self.publisher = Publisher(cluster.direct, self.batches(), PER_SECOND)
         self.workers = Workers(self.stand, ("a", "b", "c"))
 
     def __enter__(self) -> Self:
@@ -100,6 +99,11 @@ class Run:
         """Register the same graph as another version, and make it champion."""
         return self.stand.champion(tiny_artifact(length=LENGTH, stride=STRIDE))
 
+    def batches(self) -> Iterable[list[Output]]:
+        """What is published, a batch after another."""
+        log, size = fleet_log(self.stand.config.topics.readings, self.found.seed, TICKS), PER_SECOND // 20
+        return (log[first : first + size] for first in range(0, len(log), size))
+
     @property
     def serving(self) -> list[Worker]:
         """The workers that are meant to run."""
@@ -129,7 +133,7 @@ class Run:
         self.workers.check()
         self.stand.published = sum(self._ends().values())
         undisturbed = self.stand.twin(url=f"kafka://{self.cluster.direct}")
-        undisturbed.serve_all(PATIENCE_S)
+        undisturbed.serve_all(PATIENCE_S + self.stand.published / 100)
         wanted = Outcome.of(undisturbed, versions=False)
         undisturbed.close()
         self.found.compared = Outcome.of(self.stand, versions=False).against(wanted)
@@ -151,11 +155,12 @@ class Run:
 
 
 class Publisher:
-    """Publishes a log at a pace, past the proxies; what a broker may not have taken is published again."""
+    """Publishes at a pace, past the proxies; what a broker may not have taken is published again."""
 
-    def __init__(self, brokers: str, log: list[Output]) -> None:
+    def __init__(self, brokers: str, batches: Iterable[list[Output]], per_second: float) -> None:
+        self.per_second = per_second  # records; may be changed meanwhile
         self._brokers = brokers
-        self._log = log
+        self._batches = batches
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._publish, name="publisher")
 
@@ -170,13 +175,13 @@ class Publisher:
             self._thread.join()
 
     def _publish(self) -> None:
-        size = PER_SECOND // 20
         with open_store(f"kafka://{self._brokers}") as store:
             writer = store.writer()
-            for first in range(0, len(self._log), size):
-                while not self._written(writer, self._log[first : first + size]):
+            for batch in self._batches:
+                due = time.monotonic() + len(batch) / self.per_second
+                while not self._written(writer, batch):
                     pass
-                if self._over.wait(size / PER_SECOND):
+                if self._over.wait(max(due - time.monotonic(), 0)):
                     return
 
     def _written(self, writer: Writer, records: list[Output]) -> bool:

@@ -20,6 +20,7 @@ class Worker:
     """One worker, and whether it is meant to run."""
 
     def __init__(self, stand: Stand, instance: str) -> None:
+        self.name = instance
         self._orders = stand.folder / f"{stand.name}-{instance}.die"
         prelude = f"from tests.faults.points import listen; listen({str(self._orders)!r})"
         self.process = Process(stand, prelude, instance)

@@ -6,7 +6,10 @@ have the same bits, and a difference that a test finds is the service's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+import math
+from collections.abc import Iterable, Iterator
+from itertools import count
 from random import Random
 
 import msgspec
@@ -25,22 +28,41 @@ SETTINGS = {
 def fleet_log(topic: str, seed: int, ticks: int) -> list[Output]:
     """All records in the order in which they are published; no two have the same value."""
     random = Random(seed)
-    arrivals = [arrival for pump in range(PUMPS) for arrival in _pump(random, f"pump-{pump}", ticks)]
+    arrivals = [arrival for pump in range(PUMPS) for arrival in _pump(random, f"pump-{pump}", range(ticks))]
     ordered = [record for _, record in sorted(arrivals, key=lambda arrival: arrival[0])]
-    return [
-        Output(topic, key, value.replace(b"NUMBER", b"%d" % number), None, (), at(tick))
-        for number, (key, value, tick) in enumerate(ordered)
-    ]
+    return [_output(topic, record, number) for number, record in enumerate(ordered)]
+
+
+def endless_log(topic: str, seed: int, pumps: int, first: int) -> Iterator[list[Output]]:
+    """The records of a fleet of any size from a tick on, without an end: what arrives during one tick after another."""
+    each = [_pump(Random(f"{seed} {pump}"), f"pump-{pump}", count(first)) for pump in range(pumps)]
+    ahead = [next(pump) for pump in each]
+    waiting: list[tuple[float, Record]] = []
+    numbers = count()
+    for tick in count(first):
+        for at_pump, pump in enumerate(each):
+            while ahead[at_pump][1][2] <= tick:
+                heapq.heappush(waiting, ahead[at_pump])
+                ahead[at_pump] = next(pump)
+        arrived: list[Output] = []
+        while waiting and waiting[0][0] <= tick:
+            arrived.append(_output(topic, heapq.heappop(waiting)[1], next(numbers)))
+        yield arrived
+
+
+def _output(topic: str, record: Record, number: int) -> Output:
+    key, value, tick = record
+    return Output(topic, key, value.replace(b"NUMBER", b"%d" % number), None, (), at(tick))
 
 
 Record = tuple[bytes, bytes, int]  # key, value, tick
 
 
-def _pump(random: Random, name: str, ticks: int) -> Iterator[tuple[float, Record]]:
+def _pump(random: Random, name: str, ticks: Iterable[int]) -> Iterator[tuple[float, Record]]:
     """A pump's records, each with the tick at which it arrives."""
-    hot_until = gone_until = 0
+    hot_until = gone_until = -math.inf
     key = name.encode()
-    for tick in range(ticks):
+    for tick in ticks:
         if random.random() < 0.012:
             hot_until = tick + random.randint(4, 30)
         if random.random() < 0.004:
