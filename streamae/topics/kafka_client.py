@@ -84,8 +84,10 @@ class Access:
         # fetch wait for a commit that is being written; without it a restart may begin at the offset before.
         # auto_offset_reset none: otherwise records that retention deleted are skipped without a word.
         # No deserialisers, ever: an exception inside one makes every later poll spin without end.
+        # A heartbeat that is lost is sent again when its request has timed out: before the session ends, or the member
+        # is expelled for a single one.
         stock = {
-            "request_timeout_ms": self.timing.session,
+            "request_timeout_ms": self.timing.request,
             "isolation_level": "read_committed",
             "auto_offset_reset": "none",
             "enable_auto_commit": False,

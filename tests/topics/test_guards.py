@@ -327,6 +327,19 @@ def test_a_second_member_takes_its_share_and_no_more(stage: Stage) -> None:
     assert gained == lost
 
 
+def test_a_heartbeat_that_is_lost_costs_no_membership(stage: Stage, proxy: Proxy) -> None:
+    """kafka-python sends none while it waits for the answer to the last one."""
+    source: Any = stage.running().source
+    source.poll(0)
+    before = source.membership
+    with proxy.rule(Api.HEARTBEAT, "request", "drop", times=1) as rule:
+        eventually(rule.met.is_set)
+    lost = time.monotonic()
+    eventually(lambda: source._coordinator.heartbeat.last_receive > lost)
+    source.poll(0)
+    assert source.membership == before
+
+
 def test_a_member_knows_the_partitions_before_it_shares_them_out(stage: Stage) -> None:
     """One that joins without the topic's metadata hands out nothing, to everyone.
 
