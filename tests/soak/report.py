@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from tests.soak.samples import Fault, Idle, Line, Load, Outputs, Sample
+from tests.soak.samples import Behind, Fault, Idle, Line, Load, Outputs, Sample
 
 SETTLED_S = 180.0  # of a life: until then libraries and allocators take what they keep
 _Kind = TypeVar("_Kind")
@@ -86,10 +86,9 @@ def lasting(lines: Sequence[Line]) -> list[Life]:
 
 
 def most_behind(fault: Fault, lines: Sequence[Line]) -> int:
-    """The most records that all workers together were behind, from a fault's begin until they had caught up."""
+    """The most records that were seen to wait, from a fault's begin until all had been caught up with."""
     until = fault.at + fault.lasted_s + fault.recovery_s
-    met = [one for one in of(Sample, lines) if fault.at <= one.at <= until]
-    return max((sum(one.lag or 0 for one in round_) for _, round_ in groupby(met, key=lambda one: one.at)), default=0)
+    return max((one.records for one in of(Behind, lines) if fault.at <= one.at <= until), default=0)
 
 
 def failures(lines: Sequence[Line]) -> list[str]:

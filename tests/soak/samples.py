@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-from prometheus_client.parser import text_string_to_metric_families
+from kafka.errors import KafkaError
 
 from tests.faults.workers import Worker
 
@@ -39,7 +38,13 @@ class Sample(Note):
     descriptors: int
     threads: int
     cpu_s: float  # that this life has used
-    lag: int | None  # records, as its own page tells; None where there is none
+
+
+class Behind(Note):
+    """How many records were published and not yet committed."""
+
+    at: float
+    records: int
 
 
 class Fault(Note):
@@ -68,7 +73,7 @@ class Outputs(Note):
     different: int
 
 
-Line = Load | Sample | Fault | Idle | Outputs
+Line = Load | Sample | Behind | Fault | Idle | Outputs
 
 
 class Notes:
@@ -99,50 +104,47 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def sample(at: float, worker: str, life: int, pid: int, page: str | None) -> Sample:
+def sample(at: float, worker: str, life: int, pid: int) -> Sample:
     """A process as it is now. Raises OSError where it has gone."""
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     descriptors = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
     memory_mb = int(status["VmRSS"].split()[0]) / 1024
-    return Sample(at, worker, life, memory_mb, descriptors, int(status["Threads"]), cpu_s(pid), lag(page))
-
-
-def lag(page: str | None) -> int | None:
-    """How many records a worker is behind in all of its partitions."""
-    if page is None:
-        return None
-    with suppress(OSError), urllib.request.urlopen(f"{page}/metrics", timeout=2) as answer:
-        families = text_string_to_metric_families(answer.read().decode())
-        found = [one.value for family in families for one in family.samples if one.name == "streamae_lag_records"]
-        return int(sum(found))
-    return None
+    return Sample(at, worker, life, memory_mb, descriptors, int(status["Threads"]), cpu_s(pid))
 
 
 class Sampler:
-    """Looks at every worker that runs, every few seconds, within a `with`."""
+    """Looks at every worker that runs, and at how far they are behind, every few seconds within a `with`."""
 
-    def __init__(self, notes: Notes, workers: list[Worker]) -> None:
+    def __init__(self, notes: Notes, workers: list[Worker], behind: Callable[[], int]) -> None:
         self._notes = notes
         self._workers = workers
+        self._behind = behind
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sampler")
+        # Two, since brokers that are away keep whoever asks them waiting.
+        self._threads = [threading.Thread(target=self._run, args=(look,)) for look in (self._memory, self._lag)]
 
     def __enter__(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
-    def _run(self) -> None:
+    def _run(self, look: Callable[[], Iterator[Line]]) -> None:
         while not self._over.wait(EVERY_S):
-            for line in self._look():
+            for line in look():
                 self._notes.add(line)
 
-    def _look(self) -> Iterator[Sample]:
+    def _memory(self) -> Iterator[Sample]:
         at = self._notes.at()
         for worker in self._workers:
             process = worker.process
             if worker.wanted and process.exit_code is None:
                 with suppress(OSError, KeyError):  # it ended meanwhile; a zombie has no memory
-                    yield sample(at, worker.name, process.lives, process.pid, process.address())
+                    yield sample(at, worker.name, process.lives, process.pid)
+
+    def _lag(self) -> Iterator[Behind]:
+        with suppress(KafkaError):  # no answer: asked again
+            yield Behind(self._notes.at(), self._behind())

@@ -35,7 +35,7 @@ class Soak(Run):
 
     def __enter__(self) -> Self:
         super().__enter__()
-        self._sampling.enter_context(Sampler(self._notes, self.workers.each))
+        self._sampling.enter_context(Sampler(self._notes, self.workers.each, self._behind))
         return self
 
     def close(self) -> None:
@@ -90,6 +90,10 @@ class Soak(Run):
         for kind, compared in found.compared.items():
             self._notes.add(Outputs(kind, *compared))
         return found
+
+    def _behind(self) -> int:
+        committed = sum(self.cluster.committed(self.stand.name).values())
+        return self._published() - committed
 
     def _published(self) -> int:
         return sum(self._ends().values())

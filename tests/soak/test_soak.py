@@ -16,7 +16,7 @@ from rich.console import Console
 from tests.serving.fleet import endless_log
 from tests.serving.stand import at
 from tests.soak.report import SETTLED_S, failures, lasting, most_behind, slope, tables
-from tests.soak.samples import EVERY_S, Fault, Idle, Line, Load, Notes, Outputs, Sample, sample
+from tests.soak.samples import EVERY_S, Behind, Fault, Idle, Line, Load, Notes, Outputs, Sample, sample
 
 EQUAL = Outputs("alerts", 900, 0, 0, 0)
 
@@ -24,7 +24,7 @@ EQUAL = Outputs("alerts", 900, 0, 0, 0)
 def life(count: Callable[[int], int], worker: str = "a", number: int = 1, begin: int = 0, end: int = 500) -> list[Line]:
     """Samples of a life; `count` gives the descriptors of each."""
     return [
-        Sample(i * EVERY_S, worker, number, 200 + i / 1000, count(i), 9, i * EVERY_S / 10, i) for i in range(begin, end)
+        Sample(i * EVERY_S, worker, number, 200 + i / 1000, count(i), 9, i * EVERY_S / 10) for i in range(begin, end)
     ]
 
 
@@ -81,10 +81,10 @@ def test_outputs_must_be_equal_and_have_been_compared() -> None:
     assert failures([*life(steady), EQUAL, Outputs("scores", 900, 0, 0, 1)]) == ["scores are not equal"]
 
 
-def test_lag_is_that_of_all_workers_until_they_had_caught_up() -> None:
-    lines = life(steady, "a") + life(steady, "b")
-    lines.sort(key=lambda one: one.at if isinstance(one, Sample) else 0.0)
-    assert most_behind(Fault(100.0, "frozen", 10.0, 5.0), lines) == 2 * 23
+def test_lag_is_looked_at_until_all_had_been_caught_up_with() -> None:
+    lines: list[Line] = [Behind(float(at), 10 * at) for at in range(95, 130)]
+    assert most_behind(Fault(100.0, "frozen", 10.0, 5.0), lines) == 1150
+    assert most_behind(Fault(200.0, "frozen", 10.0, 5.0), lines) == 0
 
 
 def test_whatever_there_is_is_shown() -> None:
@@ -102,7 +102,7 @@ def test_whatever_there_is_is_shown() -> None:
 def test_a_line_is_on_disk_as_soon_as_it_is_told(tmp_path: Path) -> None:
     file = tmp_path / "build" / "soak.jsonl"
     notes = Notes(file)
-    told: list[Line] = [Load(2.0, 1.0), sample(notes.at(), "a", 1, os.getpid(), None)]
+    told: list[Line] = [Load(2.0, 1.0), sample(notes.at(), "a", 1, os.getpid())]
     for line in told:
         notes.add(line)
     assert [msgspec.json.decode(line, type=Line) for line in file.read_bytes().splitlines()] == told
