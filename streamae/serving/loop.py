@@ -153,6 +153,7 @@ class Loop:
             if partition is not None:
                 self._notices.over(about, f"{self._readings}[{number}] goes on")
                 del self._restoring[number]
+                self._holds.forget(number)  # what it met behind its committed offset, it meets again
                 self._running[number] = partition
                 self._telemetry.restores.inc()
 

@@ -40,9 +40,11 @@ class Outputs:
         """Raise TopicsChanged where outputs of this partition would have no place."""
         if partition < self._partitions:
             return
-        if found := faults(self._store, self._settings):
-            raise TopicsChanged("; ".join(found))
-        self._partitions = partition + 1
+        found, readings = faults(self._store, self._settings), self._settings.readings
+        described = self._store.describe([readings])[readings]
+        if found or described is None:
+            raise TopicsChanged("; ".join(found) or f"the topic {readings} is gone")
+        self._partitions = described.partitions
 
 
 def faults(store: TopicStore, settings: Settings) -> list[str]:
