@@ -17,12 +17,11 @@ Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 def read(text: str, kind: type[Struct], environment: Mapping[str, str]) -> Struct:
     """The struct that `text` holds, `${NAME}` replaced from `environment`. Raises ConfigError with a line a fault."""
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"not TOML: {error}") from error
     faults: list[str] = []
-    raw = _filled(raw, "$", environment, faults)
+    try:
+        raw = _filled(tomllib.loads(text), "$", environment, faults)
+    except (ValueError, RecursionError) as error:  # of thousands of digits, or nested a thousand deep
+        raise ConfigError(f"not TOML: {error}") from error
     faults += _faults(raw, kind, "$")
     if faults:
         raise ConfigError("\n".join(faults))

@@ -23,7 +23,8 @@ MEMORY = "memory"  # the part that stands beside PCA and every network
 DEVIATION = "deviation"  # from the mean: a baseline only
 
 Share = Annotated[float, Meta(gt=0, lt=1)]
-Seconds = Annotated[float, Meta(ge=0)]
+AGES_S = 1e10  # three centuries: beyond it, milliseconds would not be whole numbers that can be reckoned with
+Seconds = Annotated[float, Meta(ge=0, le=AGES_S)]
 Count = Annotated[int, Meta(ge=1)]
 ThresholdRule = Literal["gumbel", "pot", "conformal", "quantile"]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
@@ -73,7 +74,7 @@ class Readings(Section, frozen=True, kw_only=True):
 class Windows(Section, frozen=True, kw_only=True):
     """Windows over event time, in ticks of `cadence_s`."""
 
-    cadence_s: Annotated[float, Meta(gt=0)]
+    cadence_s: Annotated[float, Meta(gt=0, le=AGES_S)]
     length: Annotated[int, Meta(ge=2)] = 128
     stride: Annotated[int, Meta(ge=1)] = 4
     lateness_s: Seconds = 0.0  # how far a series' watermark trails its newest reading
@@ -190,7 +191,7 @@ class Retraining(Section, frozen=True, kw_only=True):
 
     cron: str | None = None  # minute, hour, day, month, weekday on the clock of `timezone`
     timezone: str = "UTC"
-    every_s: Annotated[float, Meta(ge=1)] | None = None  # counted from the epoch, so the same times for all replicas
+    every_s: Annotated[float, Meta(ge=1, le=AGES_S)] | None = None  # counted from the epoch: the same for all replicas
     jitter_s: Seconds = 0.0  # a run starts up to so much later, by chance
     grace_s: Count = 3600  # a scheduled time at which no run could start for so long was missed
     missed: Literal["run", "skip"] = "run"  # of the times missed, make the newest up, once; or none
@@ -237,4 +238,6 @@ class Serving(Section, frozen=True, kw_only=True):
         except ValueError as error:
             raise ValueError(f"start is `earliest`, `latest` or a time like 2026-11-01T00:00:00Z: {error}") from error
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if aware.timestamp() < 0:
+            raise ValueError(f"start = {self.start!r} is before 1970, when no record was")
         return round(aware.timestamp() * 1000)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from streamae.errors import ArtifactError
 
 CONTRACT = 1
+LONGEST_MS = 10**13  # of a window, three centuries: so that times stay whole numbers of 64 bits
 FILES = ("model.onnx", "full.onnx", "profiles.npz", "golden.npz")
 MANIFEST = "manifest.json"
 
@@ -51,6 +52,10 @@ class WindowSpec(Facts, frozen=True, kw_only=True):
             raise ValueError(
                 f"stride must be from 1 to length ({self.length}), not {self.stride}: "
                 "with a longer stride some readings would lie in no window"
+            )
+        if self.length_ms > LONGEST_MS:
+            raise ValueError(
+                f"a window of {self.length:g} ticks of {self.cadence_ms:g} ms is longer than three centuries"
             )
 
     @property

@@ -25,6 +25,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_TIME = 253_402_300_800_000  # the year 10000 in ms: beyond it a time is a mistake of unit
 FAR = 2**62  # beyond it no epoch time makes sense in any unit
 LONGEST_NAME = 1000  # characters of a series' name
+LONGEST_DETAIL = 300  # characters of what is said about a dead letter
 TO_MS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "s": lambda time: np.round(time * 1000.0),
     "ms": np.floor,
@@ -101,7 +102,7 @@ class JsonDecoder:
         ):
             return error
         try:
-            return msgspec.convert(json.loads(value), self._row)
+            return msgspec.convert(json.loads(value.decode()), self._row)
         except msgspec.ValidationError as second:
             return second
         except (ValueError, RecursionError):
@@ -224,8 +225,9 @@ def _iso_ms(time: datetime) -> int:
 def _refusal(offset: int, value: bytes | None, error: Exception) -> DeadLetter:
     if value is None:
         return DeadLetter(offset, Reason.UNDECODABLE, "the record has no value")
-    if "unknown field" in str(error):
-        return DeadLetter(offset, Reason.UNKNOWN_CHANNEL, str(error))
+    detail = str(error)[:LONGEST_DETAIL]  # it may quote a field's name
+    if "unknown field" in detail:
+        return DeadLetter(offset, Reason.UNKNOWN_CHANNEL, detail)
     if isinstance(error, msgspec.ValidationError):
-        return DeadLetter(offset, Reason.WRONG_TYPE, str(error))
-    return DeadLetter(offset, Reason.UNDECODABLE, str(error))
+        return DeadLetter(offset, Reason.WRONG_TYPE, detail)
+    return DeadLetter(offset, Reason.UNDECODABLE, detail)

@@ -100,7 +100,7 @@ class Decoded:
 
 def parse_path(path: str) -> tuple[str, ...]:
     """The keys of a JSON path: `$.a.b` or `$['a b'].c`. Raises ValueError with the cure."""
-    step = r"\.([\w-]+)|\[['\"]([^'\"]+)['\"]\]"
+    step = r"\.([\w-]+)|\[['\"]([^'\"\\\x00-\x1f]+)['\"]\]"  # msgspec finds no other keys
     if not re.fullmatch(rf"\$(?:{step})+", path):
         raise ValueError(f"`{path}` is not a path: write `$.temperature`, `$.sensor.value` or `$['oil temp']`")
     return tuple(plain or quoted for plain, quoted in re.findall(step, path))

@@ -42,6 +42,8 @@ def dead(mapping: dict[str, Any], value: bytes | None, key: bytes | None = b"pum
         b"temp=41",
         b'{"time": 1} {"time": 2}',
         b'\xff{"time": 1}',
+        b'\xef\xbb\xbf{"time": 1}',
+        b'\xef\xbb\xbf{"time": 1, "temp": NaN}',
         b'{"time": 1, "temp": nan}',
         b'{"time": 1, "temp": NaN',
         b'{"time": 1, "other": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
@@ -103,6 +105,12 @@ def test_unknown_channel(value: bytes) -> None:
     assert len(decode(WIDE, value).readings) == 1
 
 
+def test_what_is_said_about_a_dead_letter_is_short() -> None:
+    letter = dead(STRICT, b'{"time": 1, "%b": 3}' % (b"x" * 900_000))
+    assert letter.detail.startswith("Object contains unknown field `xxx")
+    assert len(letter.detail) == 300
+
+
 @pytest.mark.parametrize("tag", [b'"noise"', b"null", b"8"])
 def test_unknown_tag(tag: bytes) -> None:
     value = b'{"time": 1, "value": 3, "tag": ' + tag + b"}"
@@ -162,6 +170,8 @@ def test_series_that_nobody_asked_for_are_skipped() -> None:
     [
         {"channels": {}},
         {"channels": {"a": "temp"}},
+        {"channels": {"a": "$['x\\y']"}},  # which msgspec would refuse once the service runs
+        {"channels": {"a": "$['x\ny']"}},
         {"channels": {"a": "$.x", "b": "$.x"}},
         {"channels": {"a": "$.x", "b": "$.x.y"}},
         {"channels": {"a": "$.time"}},
