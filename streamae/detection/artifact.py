@@ -13,17 +13,17 @@ A byte that differs anywhere is refused by name. `registry.py` touches the files
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
+from streamae.detection.archives import Column, Refused, pack, unpack
 from streamae.errors import ArtifactError
 
 CONTRACT = 1
@@ -109,13 +109,17 @@ class Manifest(Facts, frozen=True, kw_only=True):
     version: str = ""  # given by the registry
     parent: str | None = None
     autoencoder: str
-    channels: tuple[Channel, ...]
+    channels: Annotated[tuple[Channel, ...], Meta(min_length=1)]
     window: WindowSpec
-    settled_smoothing: int = 1  # windows over which the settled score is averaged
-    settled_lag: int = 0  # ticks after a reading from which its settled score, row by row, is known
+    settled_smoothing: Annotated[int, Meta(ge=1)] = 1  # windows over which the settled score is averaged
+    settled_lag: Annotated[int, Meta(ge=0)] = (
+        0  # ticks after a reading from which its settled score, row by row, is known
+    )
     threshold: Threshold
     thresholds: dict[str, Threshold] = {}  # of the series that have their own
-    budget_per_week: float  # false episodes per series and week that the thresholds were calibrated for
+    budget_per_week: Annotated[
+        float, Meta(gt=0)
+    ]  # false episodes per series and week that the thresholds were calibrated for
     spans: dict[str, Span]  # fit, calibrate, judge
     parity: tuple[Parity, ...]
     report: dict[str, Any] = {}
@@ -168,8 +172,8 @@ class Artifact:
         files = {
             "model.onnx": self.model,
             "full.onnx": self.full,
-            "profiles.npz": _npz(series=np.array(self.profiles.series, dtype=np.str_), table=self.profiles.table),
-            "golden.npz": _npz(**vars(self.golden)),
+            "profiles.npz": pack(series=np.array(self.profiles.series, dtype=np.str_), table=self.profiles.table),
+            "golden.npz": pack(**vars(self.golden)),
         }
         digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
         manifest = msgspec.structs.replace(self.manifest, files=digests, digest="")
@@ -186,10 +190,24 @@ class Artifact:
         for name in FILES:
             if hashlib.sha256(files[name]).hexdigest() != manifest.files.get(name):
                 raise ArtifactError(f"{where}: {name} is damaged (its sha256 is not the manifest's)")
-        profiles = _arrays(files["profiles.npz"], f"{where}: profiles.npz", ("series", "table"))
-        golden = _arrays(files["golden.npz"], f"{where}: golden.npz", Golden.__match_args__)
+        profiles = _arrays(files, "profiles.npz", where, _profiles(manifest))
+        golden = _arrays(files, "golden.npz", where, _golden(manifest))
         known = Profiles(tuple(profiles["series"].tolist()), profiles["table"])
+        if len(known.table) != len(known.series) + 1:
+            raise ArtifactError(
+                f"{where}: profiles.npz has {len(known.table)} profiles for the fleet and {len(known.series)} series"
+            )
         return cls(manifest, files["model.onnx"], files["full.onnx"], known, Golden(**golden))
+
+
+def _profiles(manifest: Manifest) -> dict[str, Column]:
+    return {"series": Column("U", ("S",)), "table": Column("f", ("profiles", 3, len(manifest.channels)))}
+
+
+def _golden(manifest: Manifest) -> dict[str, Column]:
+    ticks, channels = manifest.window.length, len(manifest.channels)
+    shapes = {"windows": ("B", ticks, channels), "profile": ("B", 3, channels), "channel_error": ("B", channels)}
+    return {name: Column("f", shapes.get(name, ("B",))) for name in Golden.__match_args__}
 
 
 def _canonical(manifest: Manifest) -> bytes:
@@ -213,23 +231,8 @@ def _read_manifest(data: bytes, where: str) -> Manifest:
     return manifest
 
 
-def _npz(**arrays: NDArray[Any]) -> bytes:
-    """Deterministic: the same arrays give the same bytes (numpy's own writer stamps the time of day)."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as folder:
-        for name, array in arrays.items():
-            data = io.BytesIO()
-            np.lib.format.write_array(data, np.ascontiguousarray(array), allow_pickle=False)
-            folder.writestr(zipfile.ZipInfo(f"{name}.npy"), data.getvalue(), zipfile.ZIP_DEFLATED)
-    return out.getvalue()
-
-
-def _arrays(data: bytes, where: str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+def _arrays(files: Mapping[str, bytes], name: str, where: str, layout: Mapping[str, Column]) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise ArtifactError(f"{where} cannot be read ({error})") from error
-    if set(found) != set(names):
-        raise ArtifactError(f"{where} holds {', '.join(sorted(found))}, not {', '.join(sorted(names))}")
-    return found
+        return unpack(files[name], layout)
+    except Refused as error:
+        raise ArtifactError(f"{where}: {name} {error}; register the version again or promote another") from error

@@ -86,8 +86,12 @@ class Scorer:
         On the CPU a window must score the same to the last bit whatever stands beside it: a replay cuts batches anew.
         """
         golden = self.artifact.golden
-        seen = self.errors(golden.windows, golden.profile)
-        alone = self.errors(golden.windows, golden.profile, micro_batch=1)
+        try:
+            seen = self.errors(golden.windows, golden.profile)
+            alone = self.errors(golden.windows, golden.profile, micro_batch=1)
+            self.reconstruct(golden.windows[:1], [""])
+        except Exception as error:  # the runtime's errors share no parent
+            raise ArtifactError(f"{self._label()}: its graphs do not run ({error})") from error
         tolerance = GOLDEN_TOLERANCE[self.device]
         for name in ("error", "settled_error", "channel_error"):
             want, got = getattr(golden, name), getattr(seen, name)
@@ -101,7 +105,6 @@ class Scorer:
                     f"{self._label()}: on this machine a window's {name} depends on the windows beside it, so a replay "
                     "would not give the same alerts; train it again here, or serve it where it was trained"
                 )
-        self.reconstruct(golden.windows[:1], [""])
 
     def _check_shapes(self) -> None:
         manifest = self.artifact.manifest

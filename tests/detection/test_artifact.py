@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
+import tracemalloc
+import zipfile
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamae.detection import archives
 from streamae.detection.artifact import FILES, MANIFEST, Artifact, Channel, Profiles, WindowSpec
 from streamae.errors import ArtifactError
 from tests.graphs import tiny_artifact
@@ -79,10 +84,16 @@ def test_facts_that_were_edited_are_refused() -> None:
 
 
 def test_no_pickle_is_ever_loaded() -> None:
-    artifact, folder = tiny_artifact(), io.BytesIO()
-    np.savez(folder, windows=np.array([{"a": "pickle"}], object))
-    with pytest.raises(ArtifactError, match=r"golden\.npz cannot be read .*allow_pickle"):
-        Artifact.decode(signed({**artifact.encode(), "golden.npz": folder.getvalue()}, artifact))
+    artifact = tiny_artifact()
+    arrays = {**vars(artifact.golden), "error": np.array([{"a": "pickle"}], object)}
+    with pytest.raises(ArtifactError, match=r"golden\.npz cannot be read \(error is of object, not of float32\)"):
+        Artifact.decode(signed({**artifact.encode(), "golden.npz": savez(**arrays)}, artifact))
+
+
+def savez(**arrays: Any) -> bytes:
+    folder = io.BytesIO()
+    np.savez_compressed(folder, **arrays)
+    return folder.getvalue()
 
 
 def signed(files: dict[str, bytes], artifact: Artifact) -> dict[str, bytes]:
@@ -115,7 +126,86 @@ def test_unknown_facts_are_refused() -> None:
 
 
 def test_an_archive_with_other_arrays_is_refused_by_name() -> None:
-    artifact, folder = tiny_artifact(), io.BytesIO()
-    np.savez(folder, windows=np.zeros(3))
+    artifact = tiny_artifact()
     with pytest.raises(ArtifactError, match=r"golden\.npz holds windows, not channel_error"):
-        Artifact.decode(signed({**artifact.encode(), "golden.npz": folder.getvalue()}, artifact))
+        Artifact.decode(signed({**artifact.encode(), "golden.npz": savez(windows=np.zeros(3))}, artifact))
+
+
+def golden(**changes: Any) -> dict[str, bytes]:
+    """A signed artifact with some golden arrays replaced."""
+    artifact = tiny_artifact()
+    return signed({**artifact.encode(), "golden.npz": savez(**{**vars(artifact.golden), **changes})}, artifact)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "fault"),
+    [
+        ("error", np.zeros(5), "error is of float64, not of float32"),
+        ("error", np.array(["a"] * 5), "error is of <U1, not of float32"),
+        ("error", np.zeros(5, ">f4"), "error is of >f4, not of float32"),
+        ("error", np.zeros(4, np.float32), r"error has the shape \[4\], not \['B'\]"),
+        ("profile", np.zeros((5, 3, 3), np.float32), r"profile has the shape \[5, 3, 3\], not \['B', 3, 2\]"),
+        ("windows", np.zeros((5, 9, 2), np.float32), r"windows has the shape \[5, 9, 2\], not \['B', 4, 2\]"),
+        ("windows", np.zeros((5, 8), np.float32), r"windows has the shape \[5, 8\], not \['B', 4, 2\]"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused_by_name(name: str, array: Any, fault: str) -> None:
+    with pytest.raises(ArtifactError, match=rf"tiny@1: golden\.npz cannot be (read|used) \({fault}\)"):
+        Artifact.decode(golden(**{name: array}), "tiny@1")
+
+
+def test_profiles_without_a_series_are_refused() -> None:
+    artifact = tiny_artifact(centres={"pump-1": 5.0})
+    archive = savez(series=np.array(["pump-1", "pump-2"]), table=artifact.profiles.table)
+    with pytest.raises(ArtifactError, match=r"profiles\.npz has 2 profiles for the fleet and 2 series"):
+        Artifact.decode(signed({**artifact.encode(), "profiles.npz": archive}, artifact))
+
+
+def test_an_archive_that_would_fill_the_memory_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MOST", 300)
+    with pytest.raises(ArtifactError, match=r"profiles\.npz would unpack to \d+ bytes, of which 300 are allowed"):
+        Artifact.decode(FILES_OF)
+
+
+def test_an_archive_that_lies_about_its_size_is_read_no_further() -> None:
+    artifact, large = tiny_artifact(), np.zeros(2**25, np.float32)
+    archive = savez(**{**vars(artifact.golden), "error": large})
+    told = (large.nbytes + 128).to_bytes(4, "little")
+    assert archive.count(told) == 2  # before the array, and in the directory
+    lying = signed({**artifact.encode(), "golden.npz": archive.replace(told, (148).to_bytes(4, "little"))}, artifact)
+    tracemalloc.start()
+    with pytest.raises(ArtifactError, match=r"golden\.npz cannot be read"):
+        Artifact.decode(lying)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 2**20
+
+
+@pytest.mark.parametrize("shape", ["(99999999999,)", "(-5,)", "(True,)", "(5, 10**9)", "(" * 4000])
+def test_a_shape_that_is_none_of_the_array_is_refused(shape: str) -> None:
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(20)
+    artifact, folder = tiny_artifact(), io.BytesIO(golden()["golden.npz"])
+    with zipfile.ZipFile(folder) as before, zipfile.ZipFile(out := io.BytesIO(), "w") as after:
+        for name in before.namelist():
+            after.writestr(name, array if name == "error.npy" else before.read(name))
+    with pytest.raises(ArtifactError, match=r"golden\.npz cannot be (read|used)"):
+        Artifact.decode(signed({**artifact.encode(), "golden.npz": out.getvalue()}, artifact))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        b'"settled_smoothing":0',
+        b'"settled_lag":-1',
+        b'"budget_per_week":0.0',
+        b'"channels":[]',
+        b'"length":90000000000',
+    ],
+)
+def test_facts_that_no_training_gives_are_refused(change: bytes) -> None:
+    key = change.partition(b":")[0]
+    edited = re.sub(key + rb":(\[.*?\]|[0-9.]+)", change, FILES_OF[MANIFEST], count=1)
+    assert edited != FILES_OF[MANIFEST]
+    with pytest.raises(ArtifactError, match=r"manifest\.json is damaged \((Expected|a window of 9e\+10 ticks)"):
+        Artifact.decode({**FILES_OF, MANIFEST: edited})

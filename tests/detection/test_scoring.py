@@ -95,6 +95,14 @@ def test_what_is_no_graph_is_refused() -> None:
         Scorer(replace(ARTIFACT, model=b"not a graph"))
 
 
+@pytest.mark.parametrize(
+    "swapped", [replace(ARTIFACT, model=ARTIFACT.full), replace(ARTIFACT, full=ARTIFACT.model)], ids=["model", "full"]
+)
+def test_graphs_that_were_swapped_are_refused(swapped: Artifact) -> None:
+    with pytest.raises(ArtifactError, match=r"tiny@1: its graphs do not run \(.*(error|reconstruction)"):
+        Scorer(swapped).prove()
+
+
 def test_a_manifest_of_other_windows_is_refused() -> None:
     spec = WindowSpec(length=8, stride=2, cadence_ms=1000)
     with pytest.raises(ArtifactError, match="takes"):
