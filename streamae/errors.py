@@ -3,7 +3,7 @@
 StreamaeError                 exit 1
 ├── ConfigError               the config or the command line is wrong                      exit 2
 ├── MissingExtra              a part of the installation is not there                      exit 2
-├── DataError                 stored readings that cannot be trained on or scored
+├── DataError                 stored readings or episodes that cannot be used
 ├── ArtifactError             a damaged or foreign artifact
 │   └── ExportRefused         the exported graph does not do what the network does
 ├── RegistryError             a version that is not there, a registry that cannot be used
@@ -40,7 +40,7 @@ class MissingExtra(StreamaeError):
 
 
 class DataError(StreamaeError):
-    """Stored readings that cannot be trained on or scored."""
+    """Stored readings that cannot be trained on or scored, stored episodes that are none."""
 
 
 class ArtifactError(StreamaeError):

@@ -9,10 +9,11 @@ before (`follow`), and to take over the episodes that were open then (`restore`)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from streamae.detection.alerts import Alert, ChannelShare
@@ -25,6 +26,8 @@ from streamae.detection.scoring import Scorer, Scores
 from streamae.detection.windows import Windower, Windows
 
 SHOWN_CHANNELS = 10  # of an alert's ranking
+
+Whole = Annotated[int, Meta(ge=0, lt=2**62)]  # an offset or an event time
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,10 +45,10 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     format: Literal[1] = 1
     settings_hash: str  # of mapping, lateness and policies
-    replay_from: int  # the lowest offset of any reading in an open window
-    partition_newest: int | None  # event time, ms
+    replay_from: Whole  # the lowest offset of any reading in an open window
+    partition_newest: Whole | None  # event time, ms
     version: str  # of the model that scored last
-    state_at: int | None  # offset of the record that holds the episodes; None where there never were any
+    state_at: Whole | None  # offset of the record that holds the episodes; None where there never were any
     topic_id: str = ""  # of the readings: another one after the topic was deleted and made again
 
     def encode(self) -> str:
@@ -57,7 +60,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         """The checkpoint in a commit's metadata; None where that is something else."""
         try:
             return msgspec.json.decode(text, type=cls)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             return None
 
 

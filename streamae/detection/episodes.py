@@ -22,8 +22,9 @@ import msgspec
 import numpy as np
 
 from streamae.detection.alerts import Alert, ChannelShare, Offsets, Peak
-from streamae.detection.keeper import BudgetKeeper, Raised
+from streamae.detection.keeper import BudgetKeeper
 from streamae.detection.scoring import Scores
+from streamae.detection.state import Episode, State, read_state
 from streamae.detection.windows import Windows
 
 
@@ -35,37 +36,6 @@ class EpisodePolicy(msgspec.Struct, frozen=True, kw_only=True):
     min_observed: float = 0.5
     expire_after_ms: int
     keep_budget: bool = False
-
-
-class Episode(msgspec.Struct, kw_only=True):
-    """A stretch of time in which a series is anomalous: pending until it has fired."""
-
-    series: str
-    first: int  # start of its first window, ms
-    onset: int
-    end: int  # until when it has been anomalous, as far as is known
-    seen: int  # end of the last window that counted
-    above: int = 0  # anomalous windows in a row
-    calm: int = 0
-    fired: bool = False
-    confirmed: bool = False
-    peak: Peak
-    settled: list[float] = []  # the last settled scores, newest last
-    observed: float = 0.0  # summed over `windows`
-    windows: int = 0
-    threshold: float  # in force
-    factor: float = 1.0  # of it over the calibrated one
-    version: str
-    first_offset: int
-    last_offset: int
-    channels: tuple[ChannelShare, ...] = ()
-
-
-class State(msgspec.Struct):
-    """What a partition's state record holds: the episodes alone, as a list, where no threshold is raised."""
-
-    episodes: list[Episode]
-    raised: list[Raised]
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -123,9 +93,8 @@ class EpisodeTracker:
         return msgspec.json.encode(State(episodes, raised) if raised else episodes)
 
     def load(self, data: bytes) -> None:
-        """Take over what `dump` gave."""
-        held = msgspec.json.decode(data, type=list[Episode] | State)
-        state = held if isinstance(held, State) else State(held, [])
+        """Take over what `dump` gave. Raises DataError for anything else."""
+        state = read_state(data)
         self.episodes = {episode.series: episode for episode in state.episodes}
         self.keeper.load(state.raised)
 
@@ -219,6 +188,7 @@ class _Seen:
             end=self.end,
             seen=self.end,
             peak=Peak(self.end, self.score),
+            windows=0,
             threshold=self.threshold,
             factor=self.factor,
             version=self.version,

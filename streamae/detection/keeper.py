@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 WEEK_MS = 604_800_000
 RISE = math.log(2)
@@ -24,7 +26,7 @@ class Raised(msgspec.Struct, frozen=True):
     """A series' threshold, as its last episode left it."""
 
     series: str
-    log: float  # above the calibrated threshold
+    log: Annotated[float, Meta(ge=0, le=HIGHEST)]  # above the calibrated threshold
     at: int  # event time, ms
 
 

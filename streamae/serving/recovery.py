@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from streamae.detection.detector import Checkpoint
-from streamae.errors import RecordsGone, TopicsChanged, TopicsError
+from streamae.detection.state import read_state
+from streamae.errors import DataError, RecordsGone, TopicsChanged, TopicsError
 from streamae.serving.models import Models
 from streamae.serving.partition import NO_EPISODES, Partition, split
 from streamae.serving.provision import Outputs
@@ -159,7 +160,16 @@ class Restore:
     def _episodes(self, checkpoint: Checkpoint) -> bytes:
         if checkpoint.state_at is None:
             return NO_EPISODES
-        return self._around.source.record_at(self._around.settings.state, self.number, checkpoint.state_at)
+        topic = self._around.settings.state
+        state = self._around.source.record_at(topic, self.number, checkpoint.state_at)
+        try:
+            read_state(state)
+        except DataError as error:
+            raise RecordsGone(
+                f"{topic}[{self.number}]@{checkpoint.state_at}, which the last commit names: {error}; was the topic "
+                "written by another program? Reset this group's offset to go on without what was firing"
+            ) from error
+        return state
 
     def _refuse_another_topic(self, topic_id: str) -> None:
         """The same offsets mean other records in a topic that was deleted and made again."""

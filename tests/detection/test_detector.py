@@ -186,5 +186,21 @@ def test_models_fit_where_windows_and_channels_are_the_same() -> None:
 def test_a_checkpoint_is_text_and_other_text_is_none() -> None:
     checkpoint = Checkpoint(settings_hash="ab", replay_from=7, partition_newest=None, version="1", state_at=3)
     assert Checkpoint.decode(checkpoint.encode()) == checkpoint
-    for other in ("", "{", "null", '{"format": 2}', checkpoint.encode().replace('"format":1', '"format":2')):
+    text = checkpoint.encode()
+    others = [
+        "",
+        "{",
+        "null",
+        '{"format": 2}',
+        "\ud800",
+        '{"x":' + "[" * 4000,
+        text.replace('"format":1', '"format":2'),
+    ]
+    others += [
+        text.replace('"replay_from":7', f'"replay_from":{number}') for number in (-1, 2**62, 2**64, "7.5", "null")
+    ]
+    others += [text.replace('"state_at":3', f'"state_at":{number}') for number in (-1, 2**63)]
+    others += [text.replace('"partition_newest":null', '"partition_newest":9223372036854775807')]
+    assert text not in others
+    for other in others:
         assert Checkpoint.decode(other) is None

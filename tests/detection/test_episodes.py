@@ -13,6 +13,7 @@ from streamae.detection.alerts import Alert, ChannelShare
 from streamae.detection.episodes import EpisodePolicy, EpisodeTracker, Place
 from streamae.detection.scoring import Scores
 from streamae.detection.windows import Windows
+from streamae.errors import DataError
 
 PLACE = Place("pumps", "readings", 0)
 SHARE = (ChannelShare("temperature", 1.0, 20.0, 80.0),)
@@ -150,3 +151,28 @@ def test_equal_episodes_give_equal_bytes() -> None:
             update(machine, "!", series)
     assert one.dump() == other.dump()
     assert msgspec.json.decode(one.dump())
+
+
+STATE = (
+    '[{"series":"p","first":0,"onset":2,"end":4,"seen":4,"peak":{"time":4,"score":2.0},"windows":1,"threshold":1.0,'
+    '"factor":1.0,"version":"1","first_offset":0,"last_offset":3}]'
+)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "",
+        "null",
+        '{"theirs": 1}',
+        "[" * 100_000,
+        STATE.replace('"windows":1,', ""),
+        STATE.replace('"windows":1,', '"windows":0,'),
+        STATE.replace('"factor":1.0', '"factor":0'),
+        f'{{"episodes":{STATE},"raised":[{{"series":"p","log":1e308,"at":4}}]}}',
+    ],
+)
+def test_what_is_no_state_is_refused(state: str) -> None:
+    tracker().load(STATE.encode())
+    with pytest.raises(DataError, match="these are no episodes"):
+        tracker().load(state.encode())

@@ -6,19 +6,22 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from streamae.detection.detector import Checkpoint
 from streamae.errors import TopicsError
 from streamae.topics import open_store
 from streamae.topics.embedded import EmbeddedStore
 from streamae.topics.kafka_source import KafkaSource
-from streamae.topics.topics import Output, Source, TopicSpec
+from streamae.topics.topics import Output, Position, Source, TopicSpec
 from tests.graphs import tiny_artifact
 from tests.kafka.broker import Broker
 from tests.serving.administering import add_partitions, delete_before, make_again
 from tests.serving.failing import DistantStore, hooked
-from tests.serving.stand import CALM, Stand, wait_for
+from tests.serving.stand import CALM, HOT, Stand, wait_for
 from tests.serving.test_stories import Log, overheats
+from tests.topics.member import Member
 
 
 def trim(stand: Stand, partition: int, first: int) -> None:
@@ -99,6 +102,34 @@ def test_episodes_without_a_committed_offset_are_not_guessed_away(stand: Stand) 
     with pytest.raises(TopicsError, match=r"state\[1\] holds episodes.*Set the group's offset") as refused:
         stand.serve_all()
     assert refused.value.exit_code == 1
+
+
+def test_a_state_record_of_another_hand_holds_its_partition_and_the_others_go_on(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    stand.champion()
+    for partition, name in enumerate(("left", "right")):
+        stand.publish([(name, tick, HOT) for tick in range(26)], partition)
+    stand.serve_all()
+    source = stand.store.source(stand.config.topics.readings, stand.name, "0")
+    member = Member(source, stand.store.sink(source, stand.name, "0"))
+    member.assigned()
+    position = member.committed(0)
+    assert position is not None
+    checkpoint = Checkpoint.decode(position.metadata)
+    assert checkpoint is not None
+    member.sink.begin()
+    offsets = member.sink.send([Output(f"{stand.name}.state", b"0", b'{"theirs": 1}', 0)])
+    moved = msgspec.structs.replace(checkpoint, state_at=offsets[0])
+    member.sink.commit({0: Position(position.offset, moved.encode())})
+    member.sink.close()
+    member.source.close()
+    stand.publish([("right", tick, HOT) for tick in range(26, 40)], 1)
+    with stand.running() as service:
+        wait_for(lambda: service().committed.get(1) == 40)
+        wait_for(lambda: "[0] is held: " in caplog.text)
+    assert f"{stand.name}.state[0]@{offsets[0]}, which the last commit names: these are no episodes" in caplog.text
+    assert 0 not in service().committed
 
 
 def test_wrong_partition_counts_are_named_and_it_goes_on_once_they_are_right(
