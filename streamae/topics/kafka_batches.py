@@ -1,7 +1,8 @@
 """Batches as brokers keep them: where one cannot be read, it says which records that are, and the others are read on.
 
 A batch cannot be read where its checksum is wrong, where its records do not follow the format, or where it unpacks to
-more than LARGEST bytes: some kB on a topic can be made to fill the memory of everyone who reads it.
+more than LARGEST bytes: some kB on a topic can be made to fill the memory of everyone who reads it. The broker checks
+a batch's frame and its sum; what it unpacks to, and the names of headers, are the producer's alone.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import Any
 
 import kafka.errors as faults
 import kafka.record.default_records as unpacking
+import kafka.record.memory_records
 import lz4.frame
 import zstandard
 from kafka.consumer.fetcher import Fetcher
+from kafka.record.util import decode_varint
 
-from streamae.topics.kafka_private import private
 from streamae.topics.topics import Damaged
 
 LARGEST = 128 * 2**20  # bytes of one batch, unpacked; brokers take batches of 1 MiB unless they are told otherwise
@@ -69,12 +71,39 @@ class Batches(Fetcher.PartitionRecords):  # type: ignore[misc]
             raise DamagedBatch(Damaged(tp.partition, first, max(after, first + 1), why)) from error
 
 
-def watch(consumer: Any) -> Any:
-    """Have a consumer raise DamagedBatch where it would spin; returns it."""
-    fetcher = private(consumer, "_fetcher")
-    private(fetcher, "PartitionRecords")
-    fetcher.PartitionRecords = Batches
-    return consumer
+class _Batch(unpacking.DefaultRecordBatch):  # type: ignore[misc]
+    """A batch whose headers may have any name: the broker does not look at them, and no reading needs them."""
+
+    _pos: int
+    _buffer: bytearray
+
+    def _read_msg(self, decode_varint: Callable[..., Any] = decode_varint) -> Any:
+        before = self._pos
+        try:
+            return super()._read_msg(decode_varint)
+        except UnicodeDecodeError:
+            self._pos = before
+            return self._without_headers()
+
+    def _without_headers(self) -> Any:
+        """The record at hand, but for its headers."""
+        length, pos = decode_varint(self._buffer, self._pos)
+        end = pos + length
+        _, pos = decode_varint(self._buffer, pos)  # attributes
+        later, pos = decode_varint(self._buffer, pos)
+        beyond, pos = decode_varint(self._buffer, pos)
+        key, pos = self._bytes(pos)
+        value, _ = self._bytes(pos)
+        appended = self.timestamp_type == self.LOG_APPEND_TIME
+        timestamp = self.max_timestamp if appended else self.first_timestamp + later
+        self._pos = end
+        return unpacking.DefaultRecord(
+            length, self.base_offset + beyond, timestamp, self.timestamp_type, key, value, []
+        )
+
+    def _bytes(self, pos: int) -> tuple[bytes | None, int]:
+        length, pos = decode_varint(self._buffer, pos)
+        return (None, pos) if length < 0 else (bytes(self._buffer[pos : pos + length]), pos + length)
 
 
 def _bounded(unpack: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
@@ -108,3 +137,4 @@ def _zstd(packed: bytes) -> bytes:
 # kafka-python unpacks without a bound. Snappy packs a thirtieth at the most, so its result is looked at only.
 unpacking.gzip_decode, unpacking.lz4_decode, unpacking.zstd_decode = map(_bounded, (_gzip, _lz4, _zstd))
 unpacking.snappy_decode = _bounded(unpacking.snappy_decode)
+kafka.record.memory_records.DefaultRecordBatch = _Batch

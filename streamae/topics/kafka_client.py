@@ -18,7 +18,6 @@ import numpy as np
 from kafka import TopicPartition
 
 from streamae.errors import ConfigError, Fenced, RecordsGone, StreamaeError, Unreachable
-from streamae.topics.kafka_batches import watch
 from streamae.topics.kafka_log import cause, cure, heard
 from streamae.topics.kafka_mended import TidySocket
 from streamae.topics.topics import Records
@@ -95,7 +94,7 @@ class Access:
             "allow_auto_create_topics": False,
             "metadata_max_age_ms": 30_000,
         }
-        return watch(self.connect(kafka.KafkaConsumer, **{**stock, **settings}))
+        return self.connect(kafka.KafkaConsumer, **{**stock, **settings})
 
     def connect(self, kind: Callable[..., Any], **settings: Any) -> Any:
         """Make a client, or say why it cannot be made.

@@ -14,6 +14,8 @@ from kafka.net.inet import KafkaNetSocket
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
+from streamae.topics.kafka_batches import Batches
+
 
 class TidySocket(KafkaNetSocket):  # type: ignore[misc]
     """A plain connection whose socket is closed when it fails.
@@ -63,6 +65,8 @@ class _Fetcher(Fetcher):  # type: ignore[misc]
 
     kafka-python asks the old one again, at once and without end, until the caller's time is up.
     """
+
+    PartitionRecords = Batches
 
     async def _send_list_offsets_requests(self, timestamps: Any) -> Any:
         found, again = await super()._send_list_offsets_requests(timestamps)

@@ -10,6 +10,8 @@ import kafka.net.manager
 import kafka.net.transport
 import kafka.producer.sender
 import kafka.producer.transaction_manager as transactions
+import kafka.record.default_records
+import kafka.record.memory_records
 
 from streamae.errors import TopicsError
 
@@ -20,13 +22,17 @@ def probe() -> None:
     """Check the private parts of kafka-python that guards use. Raises TopicsError where one is missing."""
     owners: tuple[tuple[Any, tuple[str, ...]], ...] = (
         (kafka.producer.sender.Sender, ("force_close", "wakeup", "join")),
-        (kafka.consumer.fetcher.Fetcher, ("_send_list_offsets_requests",)),
+        (kafka.consumer.fetcher.Fetcher, ("_send_list_offsets_requests", "PartitionRecords")),
+        (kafka.consumer.fetcher.Fetcher.PartitionRecords, ("_unpack_records", "drain")),
         (
             kafka.net.manager.KafkaConnectionManager,
             ("_build_transport", "_connect", "reset_backoff", "update_backoff", "connection_delay"),
         ),
         (kafka.net.transport.KafkaTCPTransport, ("_sock_recv",)),
         (kafka.net.transport.KafkaSSLTransport, ("_sock_recv", "handshake", "_close")),
+        (kafka.record.default_records, ("gzip_decode", "snappy_decode", "lz4_decode", "zstd_decode")),
+        (kafka.record.default_records.DefaultRecordBatch, ("_read_msg", "_buffer", "_pos")),
+        (kafka.record.memory_records, ("DefaultRecordBatch",)),
         (transactions.EndTxnHandler, ("is_retry",)),
         (
             transactions.TransactionManager,
