@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 
 import msgspec
+from rich.markup import escape
 
 from streamae.config import Config
 from streamae.detection.alerts import Alert
@@ -31,8 +32,10 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 def alert_lines(config: Config, follow: bool, as_json: bool) -> Iterator[str]:
     """Each alert as a line, oldest first of each partition; with `follow`, without end."""
     for records in _published(config, "alerts", follow):
-        for value in filter(None, records.value):
-            yield value.decode() if as_json else line(msgspec.json.decode(value, type=Alert))
+        for offset, value in zip(records.offset.tolist(), records.value, strict=True):
+            if value is not None:
+                alert = _alert(value, f"{records.topic}[{records.partition}]@{offset}")
+                yield value.decode() if as_json else line(alert)
 
 
 def letters(config: Config, follow: bool, reasons: Collection[str]) -> Iterator[Letter]:
@@ -53,8 +56,17 @@ def letters(config: Config, follow: bool, reasons: Collection[str]) -> Iterator[
                 yield letter
 
 
+def _alert(value: bytes, place: str) -> Alert:
+    try:
+        return msgspec.json.decode(value, type=Alert)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise TopicsError(
+            f"{place} is no alert ({error}): another program writes to this topic; it should not"
+        ) from error
+
+
 def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else -1
+    return int(text) if text.isdecimal() and len(text) < 20 else -1
 
 
 def _text(content: bytes | None) -> str | None:
@@ -79,10 +91,20 @@ def line(alert: Alert) -> str:
     until = f" to {moment(alert.end)}" if alert.end else ""
     why = f" ({alert.reason})" if alert.reason else ""
     blame = ", ".join(f"{channel.name} {channel.share:.0%}" for channel in alert.channels[:3])
+    who = f"[{COLOURS[alert.state]}]{alert.state:8}[/] {escape(plain(alert.series))}"
     return (
-        f"[{COLOURS[alert.state]}]{alert.state:8}[/] {alert.series} since {moment(alert.start)}{until}{why}: "
+        f"{who} since {moment(alert.start)}{until}{why}: "
         f"score {alert.peak.score:.1f}, {blame} {'' if alert.confirmed else '(unconfirmed) '}\\[{alert.id[:8]}]"
     )
+
+
+def plain(text: str) -> str:
+    r"""Text from a record for a terminal: what would steer it, or begin a line, is shown as an escape.
+
+    >>> print(plain("pump\n\x1b[2J"))
+    pump\n\x1b[2J
+    """
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def moment(time_ms: int) -> str:

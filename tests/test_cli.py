@@ -79,6 +79,14 @@ def test_a_wrong_config_exits_2_with_every_fault_and_its_path(
     assert "$.model: Expected `str`, got `int`" in said
 
 
+def test_what_is_wrong_is_told_as_it_was_written(
+    config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(config).write_text(CONFIG.replace("embedded://plant.db", "[/red][bold]"))
+    assert run("check", config, monkeypatch=monkeypatch) == 2
+    assert "not '[/red][bold]'" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_command_without_its_extra_names_it(
     config: str,
     forget: Callable[[str], None],

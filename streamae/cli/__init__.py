@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from rich.markup import escape
+
 from streamae.cli import batch, bench, history, live, models, retraining, setup
 from streamae.cli.app import app, deadletters, err
 from streamae.cli.app import models as models_app
@@ -24,7 +26,7 @@ def main() -> None:
     try:
         app()
     except StreamaeError as error:
-        err.print(f"[red]error[/red] {error}", highlight=False, soft_wrap=True)
+        err.print(f"[red]error[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])

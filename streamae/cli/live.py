@@ -63,7 +63,7 @@ def list_dead_letters(
 
     Example: streamae deadletters list plant/streamae.toml --reason late
     """
-    from streamae.subscriber import letters
+    from streamae.subscriber import letters, plain
 
     counts: Counter[str] = Counter()
     for letter in letters(configs.load(config), follow, reason):
@@ -73,7 +73,7 @@ def list_dead_letters(
         else:
             place = f"{letter.topic}[{letter.partition}]@{letter.offset}"
             what = f"{letter.reason}: {letter.detail}; key {letter.key}, value {letter.value}"
-            out.print(f"{place} {what}", soft_wrap=True, highlight=False, markup=False)
+            out.print(plain(f"{place} {what}"), soft_wrap=True, highlight=False, markup=False)
     if not json:
         found = ", ".join(f"{count} {name}" for name, count in counts.most_common())
         err.print(f"{counts.total()} dead letters{': ' if found else ''}{found}", highlight=False)

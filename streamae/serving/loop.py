@@ -227,5 +227,5 @@ class Loop:
         """One series lives in one partition, or its windows are torn apart."""
         places = Counter(name for partition in self._running.values() for name in partition.detector.series)
         for name in [name for name, count in places.items() if count > 1]:
-            torn = f"the series {name} is in more than one partition: key records by series"
+            torn = f"the series {name!r} is in more than one partition: key records by series"
             self._telemetry.violations.inc(self._notices.say(f"series {name}", torn))

@@ -13,6 +13,8 @@ from streamae.detection.detector import Detected
 from streamae.detection.readings import DeadLetter, Reason
 from streamae.topics.topics import Damaged, Headers, Output, Records
 
+LONGEST = 1_000_000  # bytes of a dead letter's key and value
+
 
 class PackedScores(msgspec.Struct, frozen=True, kw_only=True):
     """The scores of one partition and transaction in one record: MessagePack, columns as little-endian bytes.
@@ -36,15 +38,14 @@ def alert_output(topic: str, partition: int, alert: Alert) -> Output:
 
 
 def dead_letter_outputs(topic: str, records: Records, dead: Sequence[DeadLetter]) -> list[Output]:
-    """Dead letters as they came, with headers that say from where and why."""
+    """Dead letters as they came, with headers that say from where and why; the end of very long ones is cut off."""
     rows = np.searchsorted(records.offset, [letter.offset for letter in dead]).tolist()
     return [
         Output(
             topic,
-            records.key[row],
-            records.value[row],
+            *_cut(records.key[row], records.value[row]),
             records.partition,
-            _origin(records.topic, records.partition, letter),
+            (*_origin(records.topic, records.partition, letter), *_told_cut(records.key[row], records.value[row])),
         )
         for row, letter in zip(rows, dead, strict=True)
     ]
@@ -65,6 +66,17 @@ def _origin(topic: str, partition: int, letter: DeadLetter) -> Headers:
         ("reason", letter.reason.encode()),
         ("detail", letter.detail.encode()),
     )
+
+
+def _cut(key: bytes | None, value: bytes | None) -> tuple[bytes | None, bytes | None]:
+    """What every topic takes that was not set up otherwise: a record that it refused would stop the partition."""
+    key = key and key[:LONGEST]
+    return key, value and value[: LONGEST - len(key or b"")]
+
+
+def _told_cut(key: bytes | None, value: bytes | None) -> Headers:
+    length = len(key or b"") + len(value or b"")
+    return (("cut_from", str(length).encode()),) if length > LONGEST else ()
 
 
 def json_scores(topic: str, partition: int, detected: Detected, facts: tuple[str, tuple[str, ...]]) -> list[Output]:

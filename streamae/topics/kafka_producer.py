@@ -60,8 +60,11 @@ class Producer:
 
     def send(self, outputs: Sequence[Output]) -> list[int]:
         """Write, wait until every record is acknowledged, and return their offsets. Raises KafkaError, ValueError."""
+        # kafka-python refuses records of nothing, which other producers can write, and which then are dead letters.
         futures = [
-            self._kafka.send(topic, value, key, list(headers), partition, timestamp)
+            self._kafka.send(
+                topic, b"" if key is None and value is None else value, key, list(headers), partition, timestamp
+            )
             for topic, key, value, partition, headers, timestamp in outputs
         ]
         self._kafka.flush(self.delivery_s)

@@ -30,6 +30,12 @@ def large(url: str, tmp_path: Path, topic_name: Callable[[str], str]) -> Iterato
     yield from _stand(url, tmp_path, topic_name, 4)
 
 
+@pytest.fixture
+def kafka_stand(kafka_address: str, tmp_path: Path, topic_name: Callable[[str], str]) -> Iterator[Stand]:
+    """A stand on a real broker, for what only Kafka can bring."""
+    yield from _stand(f"kafka://{kafka_address}", tmp_path, topic_name, 2)
+
+
 def _stand(url: str, folder: Path, topic_name: Callable[[str], str], partitions: int) -> Iterator[Stand]:
     made = Stand(url, topic_name("plant"), folder, partitions)
     yield made

@@ -111,7 +111,7 @@ def test_a_series_in_two_partitions_is_named_and_counted(stand: Stand, caplog: p
         stand.publish([("torn", tick, CALM) for tick in range(10)], partition)
         stand.publish([(f"whole-{partition}", tick, CALM) for tick in range(10)], partition)
     with stand.running() as service, page_of(service()) as address:
-        wait_for(lambda: "the series torn is in more than one partition" in caplog.text)
+        wait_for(lambda: "the series 'torn' is in more than one partition" in caplog.text)
         assert samples(address)["streamae_torn_series_total",] == 1
     assert "whole" not in caplog.text
 

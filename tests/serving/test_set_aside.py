@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -10,8 +11,11 @@ from kafka import KafkaConsumer
 from typer.testing import CliRunner
 
 from streamae.cli import app
-from streamae.topics.topics import Output
-from tests.serving.stand import CALM, Stand, at, reading
+from streamae.errors import TopicsError
+from streamae.topics.topics import Output, TopicSpec
+from tests.kafka.foreign import publish
+from tests.serving.stand import CALM, HOT, Stand, at, reading
+from tests.topics.member import drain
 
 
 def record(rest: str, tick: int = 19) -> bytes:
@@ -48,6 +52,54 @@ def test_bad_records_go_to_dead_letters_as_they_came_and_good_ones_are_scored(st
     assert [start for _, _, start, *_ in stand.scores()] == [at(tick) for tick in range(-3, 36, 2)]
 
 
+def test_a_dead_letter_is_cut_where_a_topic_would_not_take_it(stand: Stand) -> None:
+    stand.champion()
+    topic = stand.config.topics.readings
+    stand.write([Output(topic, b"p", b"{" * 999_000, 0), Output(topic, b"k" * 1_000, b"{" * 1_040_000, 0)])
+    stand.serve_all()
+    assert stand.read("deadletters") == [(0, b"p", b"{" * 999_000), (0, b"k" * 1_000, b"{" * 999_000)]
+    reader = stand.store.reader(stand.config.topic("deadletters"), "earliest")
+    headers = [dict(one) for records in drain(reader) for one in records.headers]
+    reader.close()
+    assert [one.get("cut_from") for one in headers] == [None, b"1041000"]
+
+
+def test_a_record_of_nothing_is_set_aside_as_one_of_no_bytes(kafka_address: str, kafka_stand: Stand) -> None:
+    kafka_stand.champion()
+    publish(kafka_address, kafka_stand.config.topics.readings, [(None, None), (b"p", reading(0, CALM))])
+    kafka_stand.published += 2
+    kafka_stand.serve_all()
+    assert kafka_stand.read("deadletters") == [(0, None, b"")]  # kafka-python cannot write the other
+
+
+def test_what_would_steer_a_terminal_is_shown_and_not_done(stand: Stand, tmp_path: Path) -> None:
+    stand.champion()
+    name = "[/red] pump\n\x1b[2J"
+    stand.publish([(name, tick, HOT if tick < 20 else CALM) for tick in range(60)])
+    stand.write([Output(stand.config.topics.readings, b"\x1b[2J", b"\x07{", 0)])
+    stand.serve_all()
+    config = tmp_path / "streamae.toml"
+    config.write_text(stand.toml())
+    alerts = CliRunner().invoke(app, ["alerts", str(config)])
+    assert [line.partition(" since")[0] for line in alerts.stdout.splitlines()] == [
+        f"{state:8} [/red] pump\\n\\x1b[2J" for state in ("firing", "resolved")
+    ]
+    letters = CliRunner().invoke(app, ["deadletters", "list", str(config)])
+    assert r"key \x1b[2J, value \x07{" in letters.stdout
+    assert "\x1b" not in alerts.stdout + letters.stdout
+
+
+@pytest.mark.parametrize("url", ["embedded"], indirect=True)
+def test_what_is_no_alert_is_named(stand: Stand, tmp_path: Path) -> None:
+    stand.store.create([TopicSpec(stand.config.topic("alerts"), 2)])
+    stand.write([Output(stand.config.topic("alerts"), b"p", b"{}", 1)])
+    config = tmp_path / "streamae.toml"
+    config.write_text(stand.toml())
+    refused = CliRunner().invoke(app, ["alerts", str(config)])
+    assert isinstance(refused.exception, TopicsError)
+    assert re.search(r"\.alerts\[1\]@0 is no alert .*another program writes", str(refused.exception))
+
+
 def test_dead_letters_are_listed_with_where_they_came_from_and_why(stand: Stand, tmp_path: Path) -> None:
     serve_good_and_bad(stand)
     config = tmp_path / "streamae.toml"
@@ -73,7 +125,8 @@ def test_a_dead_letter_of_another_hand_is_shown_as_it_is(stand: Stand, tmp_path:
     stand.champion()
     stand.publish([("p", 0, CALM)])
     stand.serve_all()
-    stand.write([Output(stand.config.topic("deadletters"), None, b"\xff\x00", 0, (("partition", b"first"),))])
+    headers = (("partition", b"first"), ("offset", b"9" * 5000))
+    stand.write([Output(stand.config.topic("deadletters"), None, b"\xff\x00", 0, headers)])
     config = tmp_path / "streamae.toml"
     config.write_text(stand.toml())
     shown = CliRunner().invoke(app, ["deadletters", "list", str(config), "--json"])
