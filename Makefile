@@ -8,6 +8,7 @@
 #   make accuracy                       how well anomalies are found on labelled series, beside baselines
 #   make faults                         faults by the hundred on three real brokers, an hour; resumable
 #   make soak                           an hour at half load, a fault a minute: memory, descriptors, lag
+#   make hostile                        a million records, good ones among hostile ones, on a real broker
 #   make fuzz ARGS='--minutes 60'       changed bytes against every format that is read; goes on where it ended
 #   make bench                          what serving costs beside its parts, on a real broker started here
 
@@ -23,7 +24,7 @@ coproc broker { exec $(BIN)/python tests/kafka/broker.py; }; pid=$$broker_PID; \
 	read -r address <&"$${broker[0]}"
 endef
 
-.PHONY: setup demo test lint real accuracy faults soak fuzz bench
+.PHONY: setup demo test lint real accuracy faults soak fuzz hostile bench
 setup: .venv/.done
 
 .venv/.done: pyproject.toml
@@ -61,6 +62,9 @@ faults: setup
 
 soak: setup
 	$(BIN)/python -m tests.soak --out build/soak.jsonl $(ARGS)
+
+hostile: setup
+	$(BIN)/python -m tests.hostile $(ARGS)
 
 fuzz: setup
 	$(BIN)/uv pip install -q --python $(BIN)/python -e '.[fuzz]'

@@ -38,32 +38,33 @@ class Outcome:
     kinds: dict[str, Facts]
 
     @classmethod
-    def of(cls, stand: Stand, versions: bool = True) -> Outcome:
-        """Read it as a subscriber does: committed records only; with the versions that served, or without."""
+    def of(cls, stand: Stand, versions: bool = True, letters: bool = True) -> Outcome:
+        """Read it as a subscriber does: committed records only; with versions and dead letters, or without."""
         alerts = [(partition, value or b"") for partition, _, value in stand.read("alerts")]
         scores = [
             row for partition, _, value in stand.read("scores") for row in _windows(partition, value or b"", versions)
         ]
-        letters = [((partition, value), key) for partition, key, value in stand.read("deadletters")]
+        dead = stand.read("deadletters") if letters else []
         return cls(
             {
                 "alerts": _facts(_alert(partition, value, versions) for partition, value in alerts),
                 "order": _facts(_order(alerts)),
                 "scores": _facts(scores),
-                "dead letters": _facts(letters),
+                "dead letters": _facts(((partition, value), key) for partition, key, value in dead),
             }
         )
 
     def against(self, wanted: Outcome) -> dict[str, Compared]:
         """This outcome beside the one that was wanted."""
-        return {kind: _compare(facts, wanted.kinds[kind]) for kind, facts in self.kinds.items()}
+        return {kind: compare(facts, wanted.kinds[kind]) for kind, facts in self.kinds.items()}
 
     def equals(self, wanted: Outcome) -> bool:
         """Whether nothing was lost, doubled or different."""
         return all(compared.equal for compared in self.against(wanted).values())
 
 
-def _compare(found: Facts, wanted: Facts) -> Compared:
+def compare(found: Facts, wanted: Facts) -> Compared:
+    """What was found beside what was wanted."""
     both = found.keys() & wanted.keys()
     return Compared(
         compared=len(wanted),

@@ -101,7 +101,7 @@ class Stand:
         reader = self.store.reader(self.config.topic(kind), "earliest")
         found = [
             (records.partition, key, value)
-            for records in drain(reader)
+            for records in drain(reader, 120)
             for key, value in zip(records.key, records.value, strict=True)
         ]
         reader.close()

@@ -117,7 +117,7 @@ class Stage:
             reader.close()
 
 
-def drain(reader: Reader) -> list[Records]:
+def drain(reader: Reader, patience_s: float = PATIENCE_S) -> list[Records]:
     """Poll until the reader has caught up."""
     batches: list[Records] = []
 
@@ -125,5 +125,5 @@ def drain(reader: Reader) -> list[Records]:
         batches.extend(reader.poll(0.05))
         return reader.caught_up()
 
-    eventually(done)
+    eventually(done, patience_s)
     return batches
