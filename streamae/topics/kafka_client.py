@@ -33,7 +33,7 @@ class Timing:
     """How long things may take, in ms. Every wait of these clients ends by one of them."""
 
     session: int = 10_000  # a member that is silent for this long has lost its partitions
-    heartbeat: int = 3_000
+    heartbeat: int = 1_500  # one may be lost: two of them and the wait for an answer are shorter than the session
     poll_interval: int = 60_000  # kafka-python uses it as the rebalance timeout too: minutes would block everyone
     transaction: int = 10_000  # near the session: an open transaction of the dead holds up readers and the next owner
     delivery: int = 8_000
@@ -83,8 +83,7 @@ class Access:
         # fetch wait for a commit that is being written; without it a restart may begin at the offset before.
         # auto_offset_reset none: otherwise records that retention deleted are skipped without a word.
         # No deserialisers, ever: an exception inside one makes every later poll spin without end.
-        # A heartbeat that is lost is sent again when its request has timed out: before the session ends, or the member
-        # is expelled for a single one.
+        # Until its request has timed out, a heartbeat that is lost is not followed by another.
         stock = {
             "request_timeout_ms": self.timing.request,
             "isolation_level": "read_committed",

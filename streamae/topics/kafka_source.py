@@ -133,7 +133,7 @@ class KafkaSource:
         deaf = self.membership.state is MemberState.STABLE and not self._coordinator._heartbeat_enabled
         now = time.monotonic()
         self._deaf_since = (self._deaf_since or now) if deaf else None
-        if self._deaf_since is not None and now - self._deaf_since > self._access.timing.heartbeat / 1000:
+        if self._deaf_since is not None and now - self._deaf_since > self._access.timing.session / 3000:
             raise Fenced(f"group {self.group}: another process has joined as {self.membership.group_instance_id!r}")
 
     def committed(self, partition: int) -> Position | None:

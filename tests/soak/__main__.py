@@ -9,6 +9,7 @@ tells what it has.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +25,7 @@ from tests.soak.soak import Soak
 def main() -> int:
     """The command."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended early"))
     notes = Notes(options.out)
     try:
         with (

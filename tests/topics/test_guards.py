@@ -338,6 +338,8 @@ def test_a_heartbeat_that_is_lost_costs_no_membership(stage: Stage, proxy: Proxy
     eventually(lambda: source._coordinator.heartbeat.last_receive > lost)
     source.poll(0)
     assert source.membership == before
+    for timing in (HURRIED, Timing()):
+        assert 2 * timing.heartbeat + timing.request < timing.session
 
 
 def test_a_member_knows_the_partitions_before_it_shares_them_out(stage: Stage) -> None:
