@@ -10,6 +10,7 @@
 #   make soak                           an hour at half load, a fault a minute: memory, descriptors, lag
 #   make hostile                        a million records, good ones among hostile ones, on a real broker
 #   make fuzz ARGS='--minutes 60'       changed bytes against every format that is read; goes on where it ended
+#   make guards                         every guard against a fault of Kafka is taken out, and a test has to notice
 #   make bench                          what serving costs beside its parts, on a real broker started here
 
 SHELL := bash
@@ -24,7 +25,7 @@ coproc broker { exec $(BIN)/python tests/kafka/broker.py; }; pid=$$broker_PID; \
 	read -r address <&"$${broker[0]}"
 endef
 
-.PHONY: setup demo test lint real accuracy faults soak fuzz hostile bench
+.PHONY: setup demo test lint real accuracy faults soak fuzz hostile guards bench
 setup: .venv/.done
 
 .venv/.done: pyproject.toml
@@ -69,6 +70,9 @@ hostile: setup
 fuzz: setup
 	$(BIN)/uv pip install -q --python $(BIN)/python -e '.[fuzz]'
 	$(BIN)/python -m tests.hostile.fuzz $(ARGS)
+
+guards: setup
+	$(BIN)/python -m tests.guards $(ARGS)
 
 bench: setup
 	@$(with_broker); \

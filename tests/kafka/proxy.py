@@ -24,6 +24,7 @@ class Api(IntEnum):
     """The requests that tests single out, by their numbers in the protocol."""
 
     PRODUCE = 0
+    LIST_OFFSETS = 2
     METADATA = 3
     OFFSET_FETCH = 9
     HEARTBEAT = 12

@@ -27,6 +27,17 @@ from streamae.topics.embedded_ends import EmbeddedSource
 EmbeddedSource.poll = hang
 """
 
+BUSY = """
+import threading
+from streamae.serving import partition
+from streamae.serving.partition import Partition
+decode, partition.SLICE = Partition._decode, 10
+def slowly(self, records):
+    threading.Event().wait(0.5)
+    return decode(self, records)
+Partition._decode = slowly
+"""
+
 
 def test_latest_holds_for_the_first_start_only(stand: Stand) -> None:
     stand.champion()
@@ -81,6 +92,19 @@ def test_a_loop_that_hangs_is_ended_to_be_started_again(embedded: Stand) -> None
     try:
         assert process.ended(30) == 70
         assert "the loop has made no progress for" in process.said()
+    finally:
+        process.close()
+
+
+def test_a_loop_that_is_merely_busy_goes_on(embedded: Stand) -> None:
+    """What one poll brings is handled in pieces, and each of them is progress."""
+    embedded.champion()
+    embedded.publish([("p", tick, CALM) for tick in range(100)])
+    process = Process(embedded, WATCHED % (2, 60) + BUSY)
+    process.start()
+    try:
+        wait_for(lambda: process.committed() == 100 or process.exit_code is not None)
+        assert process.stop() == 0
     finally:
         process.close()
 

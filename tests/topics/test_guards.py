@@ -5,9 +5,11 @@ Each test fails when its guard is taken out.
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -22,6 +24,7 @@ from tests.topics.member import Member, Stage, drain, eventually, values
 
 kafka = pytest.importorskip("kafka", reason="topics on Kafka need streamae[serve]")
 
+from kafka.coordinator.consumer import ConsumerCoordinator  # noqa: E402
 from kafka.producer.transaction_manager import TransactionManager  # noqa: E402
 from kafka.structs import ConsumerGroupMetadata  # noqa: E402
 
@@ -185,6 +188,14 @@ def test_a_start_of_transactions_that_is_not_answered_ends_in_time(stage: Stage,
         member.sink.begin()
     member.sink.renew()
     member.sink.begin()
+
+
+def test_a_sink_that_cannot_start_leaves_no_thread(stage: Stage, proxy: Proxy) -> None:
+    source = stage.member().source
+    before = set(_clients())
+    with proxy.rule(Api.INIT_PRODUCER_ID, "request", "cut"), pytest.raises(Unreachable):
+        stage.store.sink(source, stage.group, "one")
+    assert set(_clients()) <= before
 
 
 def test_a_member_without_a_generation_commits_nothing(stage: Stage) -> None:
@@ -401,6 +412,47 @@ def test_a_member_whose_instance_joined_again_elsewhere_is_told(stage: Stage) ->
     eventually(lambda: _raises(Fenced, lambda: member.source.poll(0.1)))
 
 
+def test_a_partition_that_comes_does_not_wait_for_records(stage: Stage) -> None:
+    """kafka-python waits for records only."""
+    source = stage.member().source
+    began = time.monotonic()
+    assert source.poll(20.0).assigned == {0, 1}
+    assert time.monotonic() - began < 15
+
+
+def test_a_partition_that_came_and_went_between_two_polls_is_lost(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source: Any = stage.member().source
+    take = source._consumer.poll
+
+    def poll(timeout_ms: int) -> Any:
+        found = take(timeout_ms=timeout_ms)
+        if source._rebalances.events:
+            source._rebalances.on_partitions_revoked([source._tp(0)])
+        return found
+
+    monkeypatch.setattr(source._consumer, "poll", poll)
+    polled = eventually(lambda: (found := source.poll(0.1)).revoked and found)
+    assert (polled.assigned, polled.revoked) == ({1}, {0})
+
+
+def test_a_partition_that_has_gone_is_neither_resumed_nor_held(stage: Stage) -> None:
+    """The next poll tells that it has gone; until then nothing may end the loop that asks for it."""
+    source = stage.running().source
+    source.resume(7, 0)
+    source.hold(7)
+    with pytest.raises(TopicsError, match="not with this member any more"):
+        source.position(7)
+
+
+def test_a_source_that_cannot_start_leaves_no_thread(stage: Stage, proxy: Proxy) -> None:
+    before = set(_clients())
+    with proxy.rule(Api.LIST_OFFSETS, "request", "drop"), pytest.raises(Unreachable):
+        stage.store.source(stage.readings, stage.group, "one")
+    assert set(_clients()) <= before
+
+
 def _raises(kind: type[Exception], ask: Callable[[], object]) -> bool:
     try:
         ask()
@@ -454,6 +506,7 @@ def test_the_settings_that_exactly_once_needs_cannot_be_overruled(proxy: Proxy, 
     consumer = source._consumer.config  # type: ignore[attr-defined]
     wanted = {"isolation_level": "read_committed", "auto_offset_reset": "none", "enable_auto_commit": False}
     wanted |= {"check_crcs": True, "key_deserializer": None, "value_deserializer": None, "group_instance_id": "one"}
+    wanted |= {"max_poll_interval_ms": HURRIED.poll_interval}
     assert {name: consumer[name] for name in wanted} == wanted
     producer = sink._stock.config  # type: ignore[attr-defined]
     assert producer["transactional_id"] == f"{stage.group}-one"
@@ -467,6 +520,16 @@ def test_an_address_where_nobody_listens_is_told_with_its_cause() -> None:
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1 .*ECONNREFUSED"):
         KafkaStore("127.0.0.1:1", timing=Timing(bootstrap=500)).about()
     assert set(threading.enumerate()) <= before
+
+
+def test_connects_that_fail_leave_no_socket_open() -> None:
+    """kafka-python leaves them to the garbage collector."""
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always", ResourceWarning)
+        with pytest.raises(Unreachable):
+            KafkaStore("127.0.0.1:1", timing=Timing(bootstrap=500)).about()
+        gc.collect()
+    assert [str(one.message) for one in left] == []
 
 
 @pytest.mark.parametrize(
@@ -494,6 +557,21 @@ def test_a_kafka_python_without_the_parts_that_guards_use_is_refused(monkeypatch
     monkeypatch.delattr(TransactionManager, "begin_commit")
     with pytest.raises(TopicsError, match=r"begin_commit.*kafka-python>=3"):
         KafkaStore("localhost:9092")
+
+
+@pytest.mark.parametrize("part", ["_offset_fetch_futures", "_heartbeat_enabled"])
+def test_a_client_without_the_parts_that_guards_use_is_refused(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    make = ConsumerCoordinator.__init__
+
+    def incomplete(self: Any, *arguments: Any, **named: Any) -> None:
+        make(self, *arguments, **named)
+        delattr(self, part)
+
+    monkeypatch.setattr(ConsumerCoordinator, "__init__", incomplete)
+    with pytest.raises(TopicsError, match=rf"{part}.*kafka-python>=3"):
+        stage.store.source(stage.readings, stage.group, "one")
 
 
 def test_without_a_broker_every_call_ends_in_time(topic_name: Callable[[str], str]) -> None:

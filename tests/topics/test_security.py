@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from streamae.errors import ConfigError, TopicsError, TransactionFailed, Unreachable
 from streamae.topics import open_store
+from streamae.topics.kafka import KafkaStore
+from streamae.topics.kafka_client import Timing
 from streamae.topics.kafka_log import heard
 from streamae.topics.topics import Output, Position
 from tests.kafka.secure import PASSWORD, USER, SecureBroker
@@ -72,6 +75,27 @@ def test_a_wrong_password_is_told_and_never_shown(
     for secret in (PASSWORD, WRONG):
         assert secret not in told
         assert secret not in caplog.text
+
+
+def test_a_wrong_password_is_told_long_before_patience_ends(broker: SecureBroker) -> None:
+    """kafka-python tries it again and again until then."""
+    protocol, patience_s = "SASL_PLAINTEXT", 60
+    settings = right(broker, protocol, "PLAIN") | {"sasl_plain_password": WRONG}
+    began = time.monotonic()
+    with pytest.raises(ConfigError):
+        KafkaStore(broker.address(protocol), timing=Timing(bootstrap=patience_s * 1000), **settings).about()
+    assert time.monotonic() - began < patience_s / 2
+
+
+def test_an_admin_client_that_logs_all_its_settings_does_not_log_the_password(
+    broker: SecureBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "kafka.admin.client")
+    protocol, mechanism = "SASL_PLAINTEXT", "PLAIN"
+    with open_store(url(broker, protocol), **right(broker, protocol, mechanism)) as store:
+        store.about()
+    assert "kafka.admin.client" in {record.name for record in caplog.records}
+    assert PASSWORD not in caplog.text
 
 
 @pytest.mark.parametrize(

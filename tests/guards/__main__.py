@@ -1,0 +1,84 @@
+"""`make guards`: every guard is taken out, one at a time, and the tests that hold it have to notice.
+
+    python -m tests.guards --jobs 2
+    python -m tests.guards --only P13 --only "network thread"
+
+First all these tests run on the unchanged code. A guard is missed where one of its tests does not fail without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tests.guards.guard import Guard
+from tests.guards.table import GUARDS, WITHOUT_A_GUARD
+from tests.guards.trial import Result, trial
+from tests.kafka.broker import Broker
+
+say = Console(stderr=True)
+
+
+def unchanged(guards: Sequence[Guard], environment: Mapping[str, str]) -> bool:
+    """Whether all tests pass as things are, so that a failure means something."""
+    tests = list(dict.fromkeys(test for guard in guards for test in guard.tests))
+    results = trial(tests, lambda tree: None, environment)
+    for test, result in results.items():
+        if result.became != "passed":
+            say.print(f"with every guard in its place, {test} {result.became}: {result.why}", markup=False)
+    return all(result.became == "passed" for result in results.values())
+
+
+def without(guard: Guard, environment: Mapping[str, str]) -> dict[str, Result]:
+    """What becomes of a guard's tests without it."""
+    results = trial(guard.tests, guard.remove, environment)
+    say.print(f"{'noticed' if noticed(guard, results) else 'MISSED'}: {guard.against}", markup=False)
+    return results
+
+
+def noticed(guard: Guard, results: Mapping[str, Result]) -> bool:
+    """Whether each of its tests has failed in the way that is expected."""
+    return all(result.became == ("hung" if guard.hangs else "failed") for result in results.values())
+
+
+def report(found: Mapping[Guard, Mapping[str, Result]]) -> Table:
+    """A row a guard: removed, and which test failed."""
+    table = Table("guard against", "removed: which test failed", "how", show_lines=True)
+    for guard, results in found.items():
+        missed = "" if noticed(guard, results) else "[red]NOBODY NOTICED[/red]\n"
+        names = "\n".join(f"{test.partition('::')[2]} {result.became}" for test, result in results.items())
+        whys = dict.fromkeys(result.why[:160] for result in results.values() if result.why)
+        table.add_row(escape(guard.against), missed + escape(names), escape("\n".join(whys)))
+    for fault, why in WITHOUT_A_GUARD.items():
+        table.add_row(fault, "no guard", why)
+    return table
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", metavar="NAME", help="guards whose fault holds this word or these")
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    wanted = "|".join(map(re.escape, options.only or [""]))
+    guards = [guard for guard in GUARDS if re.search(rf"(?<!\w)(?:{wanted})(?!\w)", guard.against) or not options.only]
+    with Broker() as broker, ThreadPoolExecutor(options.jobs) as pool:
+        environment = {"STREAMAE_TEST_KAFKA": broker.address}
+        if not unchanged(guards, environment):
+            return 1
+        found = dict(zip(guards, pool.map(lambda guard: without(guard, environment), guards), strict=True))
+    Console(width=200).print(report(found))
+    missed = [guard for guard, results in found.items() if not noticed(guard, results)]
+    print(f"{len(guards)} guards removed, {len(missed)} not noticed")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
