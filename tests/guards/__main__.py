@@ -3,7 +3,8 @@
     python -m tests.guards --jobs 2
     python -m tests.guards --only P13 --only "network thread"
 
-First all these tests run on the unchanged code. A guard is missed where one of its tests does not fail without it.
+First all these tests run with every guard in its place; a test that fails there holds nothing. A guard is missed where
+one of its tests does not fail without it.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from tests.guards.table import GUARDS, WITHOUT_A_GUARD
 from tests.guards.trial import Result, trial
 from tests.kafka.broker import Broker
 
-say = Console(stderr=True)
+say = Console(stderr=True, soft_wrap=True)
 
 
-def unchanged(guards: Sequence[Guard], environment: Mapping[str, str]) -> bool:
-    """Whether all tests pass as things are, so that a failure means something."""
+def sound(guards: Sequence[Guard], environment: Mapping[str, str]) -> list[Guard]:
+    """The guards whose tests pass as things are, so that a failure without them means something."""
     tests = list(dict.fromkeys(test for guard in guards for test in guard.tests))
     results = trial(tests, lambda tree: None, environment)
     for test, result in results.items():
         if result.became != "passed":
             say.print(f"with every guard in its place, {test} {result.became}: {result.why}", markup=False)
-    return all(result.became == "passed" for result in results.values())
+    return [guard for guard in guards if all(results[test].became == "passed" for test in guard.tests)]
 
 
 def without(guard: Guard, environment: Mapping[str, str]) -> dict[str, Result]:
@@ -45,7 +46,9 @@ def without(guard: Guard, environment: Mapping[str, str]) -> dict[str, Result]:
 
 def noticed(guard: Guard, results: Mapping[str, Result]) -> bool:
     """Whether each of its tests has failed in the way that is expected."""
-    return all(result.became == ("hung" if guard.hangs else "failed") for result in results.values())
+    if guard.hangs:
+        return all(result.became == "hung" for result in results.values())
+    return all(result.became == "failed" and re.search(guard.how, result.why) for result in results.values())
 
 
 def report(found: Mapping[Guard, Mapping[str, Result]]) -> Table:
@@ -71,13 +74,15 @@ def main() -> int:
     guards = [guard for guard in GUARDS if re.search(rf"(?<!\w)(?:{wanted})(?!\w)", guard.against) or not options.only]
     with Broker() as broker, ThreadPoolExecutor(options.jobs) as pool:
         environment = {"STREAMAE_TEST_KAFKA": broker.address}
-        if not unchanged(guards, environment):
-            return 1
-        found = dict(zip(guards, pool.map(lambda guard: without(guard, environment), guards), strict=True))
+        tried = sound(guards, environment)
+        found = dict(zip(tried, pool.map(lambda guard: without(guard, environment), tried), strict=True))
     Console(width=200).print(report(found))
     missed = [guard for guard, results in found.items() if not noticed(guard, results)]
-    print(f"{len(guards)} guards removed, {len(missed)} not noticed")
-    return 1 if missed else 0
+    untried = len(guards) - len(tried)
+    print(
+        f"{len(tried)} guards removed, {len(missed)} not noticed; {untried} not tried: their tests fail with them, too"
+    )
+    return 1 if missed or untried else 0
 
 
 if __name__ == "__main__":

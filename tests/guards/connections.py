@@ -147,6 +147,12 @@ CONNECTIONS = (
         (f"{CONTRACT}::test_offsets_that_were_deleted_are_gone_and_said_to_be[kafka]",),
     ),
     Guard(
+        "P21, P22: a member that is told of its fencing takes it for a broker that is away",
+        CLIENT,
+        {"except (faults.FencedInstanceIdError, faults.ProducerFencedError)": "except ZeroDivisionError"},
+        (f"{PROXIED}::test_a_member_whose_instance_joined_again_elsewhere_is_told",),
+    ),
+    Guard(
         "what is not allowed is told as a code",
         CLIENT,
         {"except faults.AuthorizationError as error:": "except ZeroDivisionError as error:"},

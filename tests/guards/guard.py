@@ -15,6 +15,9 @@ class Guard:
     file: str
     without: Mapping[str, str]  # code that is the guard -> what stands there without it
     tests: tuple[str, ...]  # each fails without it
+    how: str = (
+        "AssertionError|^assert |DID NOT RAISE"  # what they say then (a pattern): a busy machine says other things
+    )
     hangs: bool = False  # whether they fail by waiting for ever
 
     def remove(self, tree: Path) -> None:

@@ -66,6 +66,7 @@ SERVING = (
         SERVICE,
         {"except (Unreachable, ConfigError) as error:  #": "except ConfigError as error:  #"},
         (f"{FAULTS}::test_a_transaction_that_fails_at_any_step_changes_nothing[kafka]",),
+        how="Unreachable: a fault on purpose",
     ),
     Guard(
         "a broker is away while the service connects, and that ends it",
@@ -76,6 +77,7 @@ SERVING = (
             )
         },
         (f"{REFUSALS}::test_a_broker_that_is_away_while_the_service_connects_is_waited_for[kafka]",),
+        how="Unreachable: a fault on purpose",
     ),
     Guard(
         "a broker that is away at the start ends the service",
@@ -86,6 +88,7 @@ SERVING = (
             )
         },
         (f"{REFUSALS}::test_a_broker_that_comes_late_is_waited_for",),
+        how="Unreachable: Kafka at",
     ),
     Guard(
         "a permission to read that is withdrawn ends the service",
@@ -108,12 +111,14 @@ SERVING = (
         SERVICE,
         {"except RecordsGone as error:\n            log": "except ZeroDivisionError as error:\n            log"},
         (f"{REFUSALS}::test_readings_that_vanish_while_it_runs_hold_that_partition_only[kafka]",),
+        how="RecordsGone",
     ),
     Guard(
         "one partition that cannot run ends the others, too",
         SERVICE,
         {"except (RecordsGone, RegistryError, ArtifactError, ConfigError) as": "except ZeroDivisionError as"},
         (f"{REFUSALS}::test_a_partition_whose_readings_are_gone_is_held_and_the_others_go_on",),
+        how="RecordsGone",
     ),
     Guard(
         "retention has overtaken the first reading of an open window",
@@ -156,6 +161,7 @@ SERVING = (
         RECOVERY,
         {"contextlib.suppress(TopicsError)": "contextlib.suppress()"},
         (f"{REBALANCE}::test_a_partition_that_goes_between_two_polls_does_not_end_the_service[kafka]",),
+        how="TopicsError: not with this member",
     ),
     Guard(
         "episodes that are open or pending are forgotten at a restore",
@@ -195,6 +201,7 @@ SERVING = (
         MODELS,
         {"except (ArtifactError, RegistryError) as error:": "except ZeroDivisionError as error:"},
         (f"{STORIES}::test_a_damaged_champion_leaves_the_old_one_serving[kafka]",),
+        how="ArtifactError",
     ),
     Guard(
         "retention deletes open episodes: the state topic is not compacted",

@@ -27,6 +27,7 @@ TRANSACTIONS = (
             f"{PROXIED}::test_offsets_of_a_failed_transaction_do_not_leak_into_the_next",
             f"{PROXIED}::test_an_epoch_raised_within_a_transaction_ends_the_producer",
         ),
+        how="AssertionError|Invalid transition",
     ),
     Guard(
         "P7: the open transaction of a dead producer holds up the next owner",
@@ -62,7 +63,7 @@ TRANSACTIONS = (
         "P19, P23: the steps of a transaction wait for ever for an answer",
         SINK,
         {"result.wait(self._access.timing.transaction)": "result.wait()"},
-        (f"{PROXIED}::test_a_commit_that_the_broker_never_gets_ends_in_time",),
+        (f"{PROXIED}::test_a_commit_that_the_broker_never_gets_ends_in_time[26]",),
         hangs=True,
     ),
     Guard(
@@ -70,6 +71,7 @@ TRANSACTIONS = (
         SINK,
         {"if not isinstance(error, (faults.KafkaError, ValueError)):": "if True:"},
         (f"{PROXIED}::test_a_commit_whose_answer_is_lost_ends_in_time_and_the_truth_is_what_is_committed",),
+        how="KafkaTimeoutError",
     ),
     Guard(
         "P23: a start of transactions that is not answered waits for a minute",
@@ -91,6 +93,7 @@ TRANSACTIONS = (
             f"{CONTRACT}::test_a_zombie_is_fenced_whatever_it_does_next[kafka-before begin]",
             f"{PROXIED}::test_a_member_that_the_group_does_not_know_is_told_to_restart",
         ),
+        how="TransactionFailed: .* another process has taken over",
     ),
     Guard(
         "a sink that cannot start leaves its network thread behind",
@@ -103,5 +106,6 @@ TRANSACTIONS = (
         SINK,
         {"except Unreachable:\n            self.close()": "except Unreachable:"},
         (f"{PROXIED}::test_a_writer_tells_what_it_could_not_write_and_works_again",),
+        how="Unreachable: writing",
     ),
 )

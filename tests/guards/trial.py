@@ -9,13 +9,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 120  # of one test
-AT_MOST_S = 900  # of all tests of a trial
 OUR_MISTAKES = ("NameError", "UnboundLocalError", "SyntaxError", "ImportError", "ModuleNotFoundError")
 
 
@@ -40,9 +40,10 @@ def run(tests: Sequence[str], tree: Path, environment: Mapping[str, str]) -> dic
     report = tree / "report.xml"
     options = ["-q", "-p", "no:cacheprovider", f"--timeout={LIMIT_S}", f"--junitxml={report}"]
     command = [sys.executable, "-m", "pytest", *options, *tests]
-    said, ended = _said(command, tree, {**environment, "PYTHONPATH": str(tree)})
-    if not ended:
-        return dict.fromkeys(tests, Result("hung", f"no end within {AT_MOST_S} s"))
+    patience_s = LIMIT_S * (2 + len(tests))  # a wait that cannot be interrupted outlives the limit of its test
+    said = _said(command, tree, {**environment, "PYTHONPATH": str(tree)}, patience_s)
+    if said is None:
+        return dict.fromkeys(tests, Result("hung", f"no end within {patience_s} s"))
     if not report.exists():
         return dict.fromkeys(tests, Result("did not run", said.strip().rpartition("\n")[2]))
     cases = list(ElementTree.parse(report).iter("testcase"))
@@ -56,8 +57,8 @@ def _copy(tree: Path) -> None:
         shutil.copy(ROOT / name, tree / name)
 
 
-def _said(command: list[str], folder: Path, environment: Mapping[str, str]) -> tuple[str, bool]:
-    """What a command said, and whether it came to an end; nothing that it started outlives it."""
+def _said(command: list[str], folder: Path, environment: Mapping[str, str], patience_s: float) -> str | None:
+    """What a command said; None where it did not end. Nothing that it started outlives it."""
     with subprocess.Popen(
         command,
         cwd=folder,
@@ -68,11 +69,11 @@ def _said(command: list[str], folder: Path, environment: Mapping[str, str]) -> t
         start_new_session=True,
     ) as process:
         try:
-            return process.communicate(timeout=AT_MOST_S)[0], True
+            return process.communicate(timeout=patience_s)[0]
         except subprocess.TimeoutExpired:
-            return "", False
+            return None
         finally:
-            if process.poll() is None:
+            with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
 

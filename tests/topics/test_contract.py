@@ -59,9 +59,10 @@ def test_a_new_partition_delivers_nothing_until_it_is_resumed(stage: Stage) -> N
     stage.fill(3)
     member = stage.member()
     assert member.assigned() == {0, 1}
-    assert member.source.poll(0.3).records == []
+    stage.write(Output(stage.readings, b"pump", b"later", 0))
+    assert member.source.poll(0.5).records == []
     member.source.resume(0, 1)
-    assert values(member.take(2)) == [b"reading-1", b"reading-2"]
+    assert values(member.take(3)) == [b"reading-1", b"reading-2", b"later"]
 
 
 def test_assigned_is_reported_once(stage: Stage) -> None:
