@@ -40,7 +40,11 @@ def sound(guards: Sequence[Guard], environment: Mapping[str, str]) -> list[Guard
 def without(guard: Guard, environment: Mapping[str, str]) -> dict[str, Result]:
     """What becomes of a guard's tests without it."""
     results = trial(guard.tests, guard.remove, environment)
-    say.print(f"{'noticed' if noticed(guard, results) else 'MISSED'}: {guard.against}", markup=False)
+    if noticed(guard, results):
+        say.print(f"noticed: {guard.against}", markup=False)
+    else:
+        said = "\n".join(f"  {test} {result.became}: {result.why}" for test, result in results.items())
+        say.print(f"MISSED: {guard.against}\n{said}", markup=False)
     return results
 
 

@@ -107,6 +107,7 @@ MEMBERS = (
         READER,
         {'isolation_level="read_uncommitted", ': ""},
         (f"{PROXIED}::test_a_record_of_an_open_transaction_is_found_by_its_offset",),
+        how="RecordsGone",
     ),
     Guard(
         "P20: a reader goes by the last stable offset, and calls itself caught up without the newest commit",
@@ -117,16 +118,6 @@ MEMBERS = (
             "            self._targets = {tp.partition: end for tp, end in ends.items()}\n"
         },
         (f"{PROXIED}::test_a_reader_waits_for_what_is_committed_and_not_yet_marked",),
-    ),
-    Guard(
-        "P23: offsets are asked for without a time limit",
-        SOURCE,
-        {
-            "({tp: time_ms}, timeout_ms=self._access.timing.request)": "({tp: time_ms})",
-            "beginning_offsets([tp], timeout_ms=timeout)": "beginning_offsets([tp])",
-            "end_offsets([tp], timeout_ms=timeout)": "end_offsets([tp])",
-        },
-        (f"{PROXIED}::test_without_a_broker_every_call_ends_in_time",),
     ),
     Guard(
         "an instance that joined again elsewhere: heartbeats are refused, and kafka-python only logs it",

@@ -24,6 +24,7 @@ SERVING = (
         WATCHDOG,
         {"if late > self._frozen_s:": "if False:"},
         (f"{STARTS}::test_a_process_that_was_stopped_for_too_long_ends_itself",),
+        how="TimeoutExpired",
     ),
     Guard(
         "P21: a loop that is merely busy is taken for one that hangs",
@@ -36,6 +37,7 @@ SERVING = (
         WATCHDOG,
         {"if self.stalled_s() > self._patience_s:": "if False:"},
         (f"{STARTS}::test_a_loop_that_hangs_is_ended_to_be_started_again",),
+        how="TimeoutExpired",
     ),
     Guard(
         "P23: partitions that still replay are committed",

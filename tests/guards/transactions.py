@@ -71,7 +71,7 @@ TRANSACTIONS = (
         SINK,
         {"if not isinstance(error, (faults.KafkaError, ValueError)):": "if True:"},
         (f"{PROXIED}::test_a_commit_whose_answer_is_lost_ends_in_time_and_the_truth_is_what_is_committed",),
-        how="KafkaTimeoutError",
+        how="kafka.errors",
     ),
     Guard(
         "P23: a start of transactions that is not answered waits for a minute",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -29,6 +32,23 @@ def eventually(ask: Callable[[], _T], patience_s: float = PATIENCE_S) -> _T:
 def values(batches: Iterable[Records]) -> list[bytes | None]:
     """All values, in the order in which they came."""
     return [value for records in batches for value in records.value]
+
+
+@contextmanager
+def no_socket_left() -> Iterator[None]:
+    """What is opened inside is closed by its end, and not by the garbage collector some time later."""
+    gc.disable()
+    try:
+        before = _sockets()
+        yield
+        assert _sockets() <= before
+    finally:
+        gc.enable()
+
+
+def _sockets() -> set[int]:
+    """The descriptors of all sockets that are open."""
+    return {one.fileno() for one in gc.get_objects() if issubclass(type(one), socket.socket)} - {-1}
 
 
 @dataclass
