@@ -73,10 +73,7 @@ class SecureBroker:
 
     def __enter__(self) -> Self:
         self._broker.start()
-        with self._admin() as admin:
-            for mechanism in MECHANISMS[1:]:
-                refused = admin.alter_user_scram_credentials([UserScramCredentialUpsertion(USER, mechanism, PASSWORD)])
-                assert not any(refused.values()), refused
+        self._know(PASSWORD)
         return self
 
     def __exit__(
@@ -98,6 +95,21 @@ class SecureBroker:
                 yield
             finally:
                 admin.delete_acls(rules)
+
+    @contextmanager
+    def another_password(self) -> Iterator[None]:
+        """Meanwhile the user's password is another one, for SCRAM; who is in stays in."""
+        self._know("another-horse-battery")
+        try:
+            yield
+        finally:
+            self._know(PASSWORD)
+
+    def _know(self, password: str) -> None:
+        with self._admin() as admin:
+            for mechanism in MECHANISMS[1:]:
+                refused = admin.alter_user_scram_credentials([UserScramCredentialUpsertion(USER, mechanism, password)])
+                assert not any(refused.values()), refused
 
     @contextmanager
     def _admin(self) -> Iterator[Any]:

@@ -36,7 +36,7 @@ def undisturbed(stand: Stand) -> Outcome:
     return outcome
 
 
-def test_a_transaction_that_fails_at_any_step_changes_nothing(fleet: Stand) -> None:
+def test_a_transaction_that_fails_at_any_step_changes_nothing(fleet: Stand, caplog: pytest.LogCaptureFixture) -> None:
     met: list[Fault] = []
     fleet.open = failing(chain.from_iterable(("none", fault) for fault in FAULTS), met)
     log = fleet_log(fleet.config.topics.readings, seed=5, ticks=200)
@@ -45,6 +45,7 @@ def test_a_transaction_that_fails_at_any_step_changes_nothing(fleet: Stand) -> N
             wait_for(lambda: len(met) == len(FAULTS))
         wait_for(lambda: sum(service().committed.values()) >= fleet.published)
     assert met == FAULTS
+    assert "connecting again" not in caplog.text
     assert Outcome.of(fleet).equals(undisturbed(fleet))
 
 

@@ -63,6 +63,7 @@ def test_a_permission_that_is_withdrawn_is_waited_for(
                 assert process.exit_code is None
         wait_for(lambda: process.committed() >= guarded.published)
         assert process.stop() == 0
+        assert "connecting again" not in process.said()  # it stayed a member, and tried on
     finally:
         process.close()
     undisturbed = guarded.twin(changes=SETTINGS)
@@ -70,3 +71,21 @@ def test_a_permission_that_is_withdrawn_is_waited_for(
     assert Outcome.of(guarded).equals(Outcome.of(undisturbed))
     undisturbed.close()
     assert PASSWORD not in process.said()
+
+
+def test_a_password_that_is_withdrawn_is_waited_for(guarded: Stand, broker: SecureBroker) -> None:
+    """It is asked for when a transaction has failed: the next one needs a connection of its own."""
+    guarded.changes = {**guarded.changes, "serving": {"scores": "packed"}}
+    log = fleet_log(guarded.config.topics.readings, seed=4, ticks=120)
+    process = Process(guarded)
+    process.start()
+    try:
+        with published(guarded, log, per_second=250):
+            wait_for(lambda: process.committed() > 200)
+            with broker.another_password(), broker.denied(guarded.config.topic("scores"), "WRITE"):
+                wait_for(lambda: "trying on: " in process.said() and "check sasl_plain_username" in process.said())
+                assert process.exit_code is None
+        wait_for(lambda: process.committed() >= guarded.published)
+        assert process.stop() == 0
+    finally:
+        process.close()
