@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.guards.guard import Guard
 
 CLIENT = "streamae/topics/kafka_client.py"
+MENDED = "streamae/topics/kafka_mended.py"
 LOG = "streamae/topics/kafka_log.py"
 PRIVATE = "streamae/topics/kafka_private.py"
 STORE = "streamae/topics/kafka.py"
@@ -48,7 +49,7 @@ CONNECTIONS = (
         "a damaged batch is taken for a sound one",
         CLIENT,
         {'"check_crcs": True': '"check_crcs": False'},
-        (SETTINGS, f"{PROXIED}::test_a_damaged_batch_is_an_error_and_no_endless_loop"),
+        (SETTINGS, f"{PROXIED}::test_a_damaged_batch_is_told_and_no_endless_loop"),
         how="AssertionError|RuntimeError: Frame incomplete",
     ),
     Guard(
@@ -65,19 +66,19 @@ CONNECTIONS = (
     ),
     Guard(
         "every failed connect leaves its socket open",
-        CLIENT,
+        MENDED,
         {"            sock.close()\n": ""},
         (f"{PROXIED}::test_connects_that_fail_leave_no_socket_open",),
     ),
     Guard(
         "a failed TLS handshake leaves its socket open",
-        CLIENT,
+        MENDED,
         {"            self._close()\n": ""},
         (f"{SECURITY}::test_wrong_tls_is_told_with_its_cure",),
     ),
     Guard(
         "the last words of a broker are lost where it hangs up at once",
-        CLIENT,
+        MENDED,
         {"return data, None if data else error": "return data, error"},
         (f"{SECURITY}::test_a_wrong_password_is_told_and_never_shown",),
     ),

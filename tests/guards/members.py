@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.guards.guard import Guard
 
+BATCHES = "streamae/topics/kafka_batches.py"
 SOURCE = "streamae/topics/kafka_source.py"
 READER = "streamae/topics/kafka_reader.py"
 PROXIED = "tests/topics/test_guards.py"
@@ -11,18 +12,30 @@ CONTRACT = "tests/topics/test_contract.py"
 
 MEMBERS = (
     Guard(
-        "P3: a damaged batch makes every later poll of a member spin for ever",
-        SOURCE,
-        {"        if self._broken:\n            raise self._broken\n": ""},
-        (f"{PROXIED}::test_a_damaged_batch_is_an_error_and_no_endless_loop",),
+        "P3: what cannot be read makes every later poll spin for ever",
+        BATCHES,
+        {"            self.drain()\n": ""},
+        (f"{PROXIED}::test_a_damaged_batch_is_told_and_no_endless_loop",),
         hangs=True,
     ),
     Guard(
-        "P3: a damaged batch makes every later poll of a reader spin for ever",
-        READER,
-        {"        if self._broken:\n            raise self._broken\n": ""},
-        (f"{PROXIED}::test_a_damaged_batch_is_an_error_and_no_endless_loop",),
-        hangs=True,
+        "a partition whose records cannot be read is asked for again and again, and holds up the others",
+        SOURCE,
+        {"                self.hold(error.records.partition)\n": ""},
+        ("tests/serving/test_damaged.py::test_a_damaged_batch_holds_its_partition_until_it_is_mended",),
+    ),
+    Guard(
+        "some kB unpack to gigabytes",
+        BATCHES,
+        {"if len(unpacked) > LARGEST:": "if False:"},
+        ("tests/topics/test_foreign_batches.py::test_a_batch_that_would_fill_the_memory_is_not_unpacked",),
+    ),
+    Guard(
+        "a header whose name is no text stops its partition",
+        BATCHES,
+        {"except UnicodeDecodeError:": "except ZeroDivisionError:"},
+        ("tests/topics/test_foreign_batches.py::test_headers_may_have_any_name",),
+        how="AssertionError|ValueError|UnicodeDecodeError",
     ),
     Guard(
         "P6: the poll interval is the rebalance timeout too, and its default blocks everyone for minutes",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from tests.guards.guard import Guard
 
 SINK = "streamae/topics/kafka_sink.py"
+PRODUCER = "streamae/topics/kafka_producer.py"
 PROXIED = "tests/topics/test_guards.py"
 CONTRACT = "tests/topics/test_contract.py"
 
 TRANSACTIONS = (
     Guard(
         "P1: a batch expires, and the commit after it succeeds without its records",
-        SINK,
+        PRODUCER,
         {"int(future.get(self.delivery_s).offset)": "int(future.value.offset) if future.succeeded() else -1"},
         (f"{PROXIED}::test_a_batch_that_expired_is_never_committed",),
     ),
@@ -37,7 +38,7 @@ TRANSACTIONS = (
     ),
     Guard(
         "P12: close with what cannot be delivered waits, raises and leaves its thread",
-        SINK,
+        PRODUCER,
         {"self.sender.force_close()": "", "self.sender.join(5)": ""},
         (f"{PROXIED}::test_closing_with_what_cannot_be_delivered_is_quick_and_leaves_no_thread",),
     ),
@@ -75,7 +76,7 @@ TRANSACTIONS = (
     ),
     Guard(
         "P23: a start of transactions that is not answered waits for a minute",
-        SINK,
+        PRODUCER,
         {"max_block_ms=timing.delivery,": ""},
         (f"{PROXIED}::test_a_start_of_transactions_that_is_not_answered_ends_in_time",),
     ),
@@ -103,7 +104,7 @@ TRANSACTIONS = (
     ),
     Guard(
         "a writer whose record expired goes on with the producer that lost it",
-        SINK,
+        PRODUCER,
         {"except Unreachable:\n            self.close()": "except Unreachable:"},
         (f"{PROXIED}::test_a_writer_tells_what_it_could_not_write_and_works_again",),
         how="Unreachable: writing",

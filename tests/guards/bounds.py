@@ -1,0 +1,47 @@
+"""Guards of what a service holds back: topics that have changed, and what would fill the memory or the dead letters."""
+
+from __future__ import annotations
+
+from tests.guards.guard import Guard
+from tests.guards.serving import LOOP, PARTITION, RECOVERY, REFUSALS
+
+HOLDING = "tests/serving/test_bounds.py"
+
+BOUNDS = (
+    Guard(
+        "a topic that was deleted and made again while it is read is taken for the old one",
+        LOOP,
+        {'self._source.identity() not in ("", self._around.topic_id)': "False"},
+        (f"{REFUSALS}::test_a_topic_that_was_made_again_is_not_taken_for_the_old_one",),
+    ),
+    Guard(
+        "a topic that was deleted and made again between two starts is taken for the old one",
+        RECOVERY,
+        {"        self._refuse_another_topic(checkpoint.topic_id)\n": ""},
+        (f"{REFUSALS}::test_a_checkpoint_of_another_topic_of_the_same_name_holds_the_partition",),
+    ),
+    Guard(
+        "a partition without outputs makes every transaction fail",
+        RECOVERY,
+        {"        around.outputs.check(self.number)\n": ""},
+        (f"{REFUSALS}::test_a_new_partition_waits_for_its_outputs_and_the_others_go_on",),
+    ),
+    Guard(
+        "series without end fill the memory",
+        PARTITION,
+        {"if not self.detector.has_room(readings, self.settings.most_series):": "if False:"},
+        (f"{HOLDING}::test_a_full_table_holds_its_partition_and_a_larger_one_goes_on_where_it_stopped",),
+    ),
+    Guard(
+        "series that come and go fill a table that has room for those at hand",
+        "streamae/detection/windows.py",
+        {"return len(readings) == 1 and self._left_at(int(readings.time[0])) + new <= most": "return False"},
+        (f"{HOLDING}::test_series_that_come_and_go_need_room_for_those_at_hand_only",),
+    ),
+    Guard(
+        "dead letters become a copy of a topic that was mapped wrongly",
+        PARTITION,
+        {"            self._halt_floods()\n": ""},
+        (f"{HOLDING}::test_a_flood_of_dead_letters_is_slowed_and_all_are_kept",),
+    ),
+)
