@@ -112,14 +112,10 @@ class Manifest(Facts, frozen=True, kw_only=True):
     channels: Annotated[tuple[Channel, ...], Meta(min_length=1)]
     window: WindowSpec
     settled_smoothing: Annotated[int, Meta(ge=1)] = 1  # windows over which the settled score is averaged
-    settled_lag: Annotated[int, Meta(ge=0)] = (
-        0  # ticks after a reading from which its settled score, row by row, is known
-    )
+    settled_lag: Annotated[int, Meta(ge=0)] = 0  # ticks after a reading until its settled score, row by row, is known
     threshold: Threshold
     thresholds: dict[str, Threshold] = {}  # of the series that have their own
-    budget_per_week: Annotated[
-        float, Meta(gt=0)
-    ]  # false episodes per series and week that the thresholds were calibrated for
+    budget_per_week: Annotated[float, Meta(gt=0)]  # false episodes per series and week, as calibrated for
     spans: dict[str, Span]  # fit, calibrate, judge
     parity: tuple[Parity, ...]
     report: dict[str, Any] = {}

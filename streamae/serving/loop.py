@@ -67,7 +67,9 @@ class Loop:
 
     def states(self) -> dict[str, int]:
         """How many partitions are in which state."""
-        return dict(zip(STATES, (len(self._running), len(self._restoring), len(self._holds)), strict=True))
+        restoring = list(self._restoring.values())  # a copy: another thread asks
+        held = len(self._holds) + sum(restore.held for restore in restoring)
+        return dict(zip(STATES, (len(self._running), len(restoring), held), strict=True))
 
     def _turn(self, stop: threading.Event) -> None:
         self._around.beat()

@@ -52,6 +52,7 @@ class Restore:
         self._checkpoint: Checkpoint | None = None
         self._began = time.monotonic()
         self._not_before = 0.0
+        self.held = False  # until somebody has mended something
 
     def waited_s(self) -> float:
         """How long it has been on its way."""
@@ -59,7 +60,7 @@ class Restore:
 
     def put_off(self) -> None:
         """Somebody has to mend something first: look again after a while."""
-        self._not_before = time.monotonic() + AGAIN_S
+        self.held, self._not_before = True, time.monotonic() + AGAIN_S
 
     def advance(self) -> Partition | None:
         """Do the next step; returns the partition once it runs.
@@ -71,6 +72,7 @@ class Restore:
             return None
         if self._partition is None:
             self._partition = self._open()
+        self.held = False
         if not self._caught_up():
             return None
         return self._finish(self._partition)

@@ -208,7 +208,7 @@ def test_a_topic_that_was_made_again_is_not_taken_for_the_old_one(
         wait_for(lambda: "[0] is held: " in caplog.text)
         assert "was deleted and made again" in caplog.text
         stand.publish([*calm, *calm])
-        wait_for(lambda: service().health()["partitions"] == {"running": 0, "restoring": 1, "held": 0})
+        wait_for(lambda: service().health()["partitions"] == {"running": 0, "restoring": 1, "held": 1})
         assert service().committed == {0: 60}
     with stand.running() as service:
         wait_for(lambda: service().committed == {0: 120})
