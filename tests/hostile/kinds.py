@@ -89,7 +89,7 @@ UNDECODABLE = [
         strict=Reason.UNDECODABLE,
         weight=RARE,
     ),
-    Kind("large and nothing", Reason.UNDECODABLE, lambda _, random: random.randbytes(HUGE), weight=RARE),
+    Kind("large and nothing", Reason.UNDECODABLE, lambda _, random: b"\x00" + random.randbytes(HUGE), weight=RARE),
 ]
 
 PLACES = ("time", "a", "b")
