@@ -9,10 +9,11 @@ MENDED = "streamae/topics/kafka_mended.py"
 LOG = "streamae/topics/kafka_log.py"
 PRIVATE = "streamae/topics/kafka_private.py"
 STORE = "streamae/topics/kafka.py"
-PROXIED = "tests/topics/test_guards.py"
+CLIENTS = "tests/topics/proxied/test_clients.py"
+JOINING = "tests/topics/proxied/test_members.py"
 CONTRACT = "tests/topics/test_contract.py"
 SECURITY = "tests/topics/test_security.py"
-SETTINGS = f"{PROXIED}::test_the_settings_that_exactly_once_needs_cannot_be_overruled"
+SETTINGS = f"{CLIENTS}::test_the_settings_that_exactly_once_needs_cannot_be_overruled"
 
 CONNECTIONS = (
     Guard(
@@ -31,7 +32,7 @@ CONNECTIONS = (
         "P16: an error is logged at each question for an undecided offset",
         LOG,
         {'"Unknown error fetching offsets",': ""},
-        (f"{PROXIED}::test_an_undecided_partition_holds_up_no_other_and_fills_no_log",),
+        (f"{JOINING}::test_an_undecided_partition_holds_up_no_other_and_fills_no_log",),
     ),
     Guard(
         "a restart begins at an older offset: a commit that is being written is not waited for",
@@ -49,26 +50,26 @@ CONNECTIONS = (
         "a damaged batch is taken for a sound one",
         CLIENT,
         {'"check_crcs": True': '"check_crcs": False'},
-        (SETTINGS, f"{PROXIED}::test_a_damaged_batch_is_told_and_no_endless_loop"),
+        (SETTINGS, f"{JOINING}::test_a_damaged_batch_is_told_and_no_endless_loop"),
         how="AssertionError|RuntimeError: Frame incomplete",
     ),
     Guard(
         "the private parts that guards use are missing from another kafka-python",
         STORE,
         {"        probe()\n": ""},
-        (f"{PROXIED}::test_a_kafka_python_without_the_parts_that_guards_use_is_refused",),
+        (f"{CLIENTS}::test_a_kafka_python_without_the_parts_that_guards_use_is_refused",),
     ),
     Guard(
         "P12, P13: private parts that only a client has are missing from another kafka-python",
         PRIVATE,
         {'raise missing(f"{type(owner).__name__}.{name}")': "return None"},
-        (f"{PROXIED}::test_a_client_without_the_parts_that_guards_use_is_refused",),
+        (f"{CLIENTS}::test_a_client_without_the_parts_that_guards_use_is_refused",),
     ),
     Guard(
         "every failed connect leaves its socket open",
         MENDED,
         {"            sock.close()\n": ""},
-        (f"{PROXIED}::test_connects_that_fail_leave_no_socket_open",),
+        (f"{CLIENTS}::test_connects_that_fail_leave_no_socket_open",),
     ),
     Guard(
         "a failed TLS handshake leaves its socket open",
@@ -86,14 +87,14 @@ CONNECTIONS = (
         "a constructor that fails leaves its network thread behind",
         CLIENT,
         {"                    _abandon(client)\n": "                    pass\n"},
-        (f"{PROXIED}::test_an_address_where_nobody_listens_is_told_with_its_cause",),
+        (f"{CLIENTS}::test_an_address_where_nobody_listens_is_told_with_its_cause",),
     ),
     Guard(
         "why a client cannot connect is told in its log only",
         CLIENT,
         {"reason = cause(lines) or str(error)": "reason = str(error)"},
         (
-            f"{PROXIED}::test_an_address_where_nobody_listens_is_told_with_its_cause",
+            f"{CLIENTS}::test_an_address_where_nobody_listens_is_told_with_its_cause",
             f"{SECURITY}::test_wrong_tls_is_told_with_its_cure",
         ),
         how="Regex pattern|Unreachable: Kafka at",
@@ -108,7 +109,7 @@ CONNECTIONS = (
         "a password stands in an error",
         CLIENT,
         {"            if secret:\n": "            if False:\n"},
-        (f"{PROXIED}::test_the_wrong_security_is_told_with_its_cause_and_without_secrets",),
+        (f"{CLIENTS}::test_the_wrong_security_is_told_with_its_cause_and_without_secrets",),
     ),
     Guard(
         "a password stands in the log: an admin client writes its settings there",
@@ -126,13 +127,13 @@ CONNECTIONS = (
         "an unknown security protocol is taken for none",
         CLIENT,
         {"if protocol not in _PROTOCOLS:": "if False:"},
-        (f"{PROXIED}::test_a_setting_that_cannot_be_used_is_a_mistake_in_the_config[settings0]",),
+        (f"{CLIENTS}::test_a_setting_that_cannot_be_used_is_a_mistake_in_the_config[settings0]",),
     ),
     Guard(
         "a certificate's file is missed at the first connection only, and called a network fault",
         CLIENT,
         {"if path is not None and not Path(path).is_file():": "if False:"},
-        (f"{PROXIED}::test_a_setting_that_cannot_be_used_is_a_mistake_in_the_config[settings1]",),
+        (f"{CLIENTS}::test_a_setting_that_cannot_be_used_is_a_mistake_in_the_config[settings1]",),
     ),
     Guard(
         "a mechanism or a password that is missing is found at the first connection only",
@@ -153,7 +154,7 @@ CONNECTIONS = (
         "P21, P22: a member that is told of its fencing takes it for a broker that is away",
         CLIENT,
         {"except (faults.FencedInstanceIdError, faults.ProducerFencedError)": "except ZeroDivisionError"},
-        (f"{PROXIED}::test_a_member_that_joins_again_in_the_place_of_another_is_told",),
+        (f"{JOINING}::test_a_member_that_joins_again_in_the_place_of_another_is_told",),
     ),
     Guard(
         "what is not allowed is told as a code",

@@ -7,7 +7,8 @@ from tests.guards.guard import Guard
 BATCHES = "streamae/topics/kafka_batches.py"
 SOURCE = "streamae/topics/kafka_source.py"
 READER = "streamae/topics/kafka_reader.py"
-PROXIED = "tests/topics/test_guards.py"
+CLIENTS = "tests/topics/proxied/test_clients.py"
+JOINING = "tests/topics/proxied/test_members.py"
 CONTRACT = "tests/topics/test_contract.py"
 
 MEMBERS = (
@@ -15,7 +16,7 @@ MEMBERS = (
         "P3: what cannot be read makes every later poll spin for ever",
         BATCHES,
         {"            self.drain()\n": ""},
-        (f"{PROXIED}::test_a_damaged_batch_is_told_and_no_endless_loop",),
+        (f"{JOINING}::test_a_damaged_batch_is_told_and_no_endless_loop",),
         hangs=True,
     ),
     Guard(
@@ -41,7 +42,7 @@ MEMBERS = (
         "P6: the poll interval is the rebalance timeout too, and its default blocks everyone for minutes",
         SOURCE,
         {"max_poll_interval_ms=timing.poll_interval,": ""},
-        (f"{PROXIED}::test_the_settings_that_exactly_once_needs_cannot_be_overruled",),
+        (f"{CLIENTS}::test_the_settings_that_exactly_once_needs_cannot_be_overruled",),
     ),
     Guard(
         "P8: offsets have gaps, and the last record's plus one may never reach the end",
@@ -72,13 +73,13 @@ MEMBERS = (
         "P9: an eager assignor takes every partition from everyone",
         SOURCE,
         {"partition_assignment_strategy=[CooperativeStickyAssignor()],": ""},
-        (f"{PROXIED}::test_a_second_member_takes_its_share_and_no_more",),
+        (f"{JOINING}::test_a_second_member_takes_its_share_and_no_more",),
     ),
     Guard(
         "P13: after a wait that timed out, the old answer is given to the next question",
         SOURCE,
         {"self._undecided.clear()": ""},
-        (f"{PROXIED}::test_the_answer_to_an_earlier_question_is_not_taken_for_this_one",),
+        (f"{JOINING}::test_the_answer_to_an_earlier_question_is_not_taken_for_this_one",),
     ),
     Guard(
         "P15: a partition without a position holds up the polls of all, or makes them raise",
@@ -97,7 +98,7 @@ MEMBERS = (
         "P16, P23: the question for an undecided offset waits until it is decided",
         SOURCE,
         {"metadata=True, timeout_ms=self._access.timing.undecided": "metadata=True"},
-        (f"{PROXIED}::test_an_undecided_partition_holds_up_no_other_and_fills_no_log",),
+        (f"{JOINING}::test_an_undecided_partition_holds_up_no_other_and_fills_no_log",),
     ),
     Guard(
         "P17: the membership is taken after the revocations that belong to it",
@@ -107,19 +108,19 @@ MEMBERS = (
                 "gained, lost = self._rebalances.take()\n        self.membership = self._consumer.group_metadata()"
             )
         },
-        (f"{PROXIED}::test_what_is_revoked_is_told_no_later_than_the_membership_it_belongs_to",),
+        (f"{JOINING}::test_what_is_revoked_is_told_no_later_than_the_membership_it_belongs_to",),
     ),
     Guard(
         "P17: records of a partition that has gone meanwhile are handled",
         SOURCE,
         {" if tp.partition not in moved]": "]"},
-        (f"{PROXIED}::test_records_of_a_partition_that_went_meanwhile_are_dropped",),
+        (f"{JOINING}::test_records_of_a_partition_that_went_meanwhile_are_dropped",),
     ),
     Guard(
         "P20: a record of a committed transaction whose marker is not written yet is not found",
         READER,
         {'isolation_level="read_uncommitted", ': ""},
-        (f"{PROXIED}::test_a_record_of_an_open_transaction_is_found_by_its_offset",),
+        (f"{JOINING}::test_a_record_of_an_open_transaction_is_found_by_its_offset",),
         how="RecordsGone",
     ),
     Guard(
@@ -130,25 +131,25 @@ MEMBERS = (
             "            ends = self._consumer.end_offsets(tps, timeout_ms=self._timeout)\n"
             "            self._targets = {tp.partition: end for tp, end in ends.items()}\n"
         },
-        (f"{PROXIED}::test_a_reader_waits_for_what_is_committed_and_not_yet_marked",),
+        (f"{JOINING}::test_a_reader_waits_for_what_is_committed_and_not_yet_marked",),
     ),
     Guard(
         "an instance that joined again elsewhere: heartbeats are refused, and kafka-python only logs it",
         SOURCE,
         {"if self._deaf_since is not None and": "if False and"},
-        (f"{PROXIED}::test_a_member_whose_instance_joined_again_elsewhere_is_told",),
+        (f"{JOINING}::test_a_member_whose_instance_joined_again_elsewhere_is_told",),
     ),
     Guard(
         "a member that joins before it knows the partitions shares out none",
         SOURCE,
         {"self.bounds(0)\n        except": "pass\n        except"},
-        (f"{PROXIED}::test_a_member_knows_the_partitions_before_it_shares_them_out",),
+        (f"{JOINING}::test_a_member_knows_the_partitions_before_it_shares_them_out",),
     ),
     Guard(
         "a source that cannot start leaves its network thread behind",
         SOURCE,
         {"except BaseException:\n            self.close()\n": "except BaseException:\n"},
-        (f"{PROXIED}::test_a_source_that_cannot_start_leaves_no_thread",),
+        (f"{JOINING}::test_a_source_that_cannot_start_leaves_no_thread",),
     ),
     Guard(
         "without static membership, a restarted process waits for the session of the one before",
@@ -160,19 +161,19 @@ MEMBERS = (
         "a poll waits for records, and a partition that came waits with it",
         SOURCE,
         {"if found or self._rebalances.events or": "if found or"},
-        (f"{PROXIED}::test_a_partition_that_comes_does_not_wait_for_records",),
+        (f"{JOINING}::test_a_partition_that_comes_does_not_wait_for_records",),
     ),
     Guard(
         "a partition that came and went between two polls is taken for ours",
         SOURCE,
         {"else gained - partitions": "else gained"},
-        (f"{PROXIED}::test_a_partition_that_came_and_went_between_two_polls_is_lost",),
+        (f"{JOINING}::test_a_partition_that_came_and_went_between_two_polls_is_lost",),
     ),
     Guard(
         "a partition that has gone meanwhile cannot be resumed, and that ends the loop",
         SOURCE,
         {"suppress(ValueError, KeyError):  # revoked": "suppress():  # revoked"},
-        (f"{PROXIED}::test_a_partition_that_has_gone_is_neither_resumed_nor_held",),
+        (f"{JOINING}::test_a_partition_that_has_gone_is_neither_resumed_nor_held",),
         how="ValueError: Unassigned",
     ),
     Guard(
@@ -183,14 +184,14 @@ MEMBERS = (
                 "suppress():\n            self._consumer.pause"
             )
         },
-        (f"{PROXIED}::test_a_partition_that_has_gone_is_neither_resumed_nor_held",),
+        (f"{JOINING}::test_a_partition_that_has_gone_is_neither_resumed_nor_held",),
         how="KeyError: TopicPartition",
     ),
     Guard(
         "the position of a partition that has gone meanwhile is asked for, and that ends the loop",
         SOURCE,
         {"except (faults.IllegalStateError, KeyError) as error:": "except ZeroDivisionError as error:"},
-        (f"{PROXIED}::test_a_partition_that_has_gone_is_neither_resumed_nor_held",),
+        (f"{JOINING}::test_a_partition_that_has_gone_is_neither_resumed_nor_held",),
         how="IllegalStateError",
     ),
 )

@@ -6,7 +6,8 @@ from tests.guards.guard import Guard
 
 SINK = "streamae/topics/kafka_sink.py"
 PRODUCER = "streamae/topics/kafka_producer.py"
-PROXIED = "tests/topics/test_guards.py"
+JOINING = "tests/topics/proxied/test_members.py"
+SENDING = "tests/topics/proxied/test_transactions.py"
 CONTRACT = "tests/topics/test_contract.py"
 
 TRANSACTIONS = (
@@ -14,7 +15,7 @@ TRANSACTIONS = (
         "P1: a batch expires, and the commit after it succeeds without its records",
         PRODUCER,
         {"int(future.get(self.delivery_s).offset)": "int(future.value.offset) if future.succeeded() else -1"},
-        (f"{PROXIED}::test_a_batch_that_expired_is_never_committed",),
+        (f"{SENDING}::test_a_batch_that_expired_is_never_committed",),
     ),
     Guard(
         "P2, P4: a producer is used again after a failure: leaked offsets, an epoch on which every call raises",
@@ -25,8 +26,8 @@ TRANSACTIONS = (
             "            raise self._verdict"
         },
         (
-            f"{PROXIED}::test_offsets_of_a_failed_transaction_do_not_leak_into_the_next",
-            f"{PROXIED}::test_an_epoch_raised_within_a_transaction_ends_the_producer",
+            f"{SENDING}::test_offsets_of_a_failed_transaction_do_not_leak_into_the_next",
+            f"{SENDING}::test_an_epoch_raised_within_a_transaction_ends_the_producer",
         ),
         how="AssertionError|Invalid transition",
     ),
@@ -34,25 +35,25 @@ TRANSACTIONS = (
         "P7: the open transaction of a dead producer holds up the next owner",
         SINK,
         {"transaction_timeout_ms=timing.transaction,": ""},
-        (f"{PROXIED}::test_the_dead_hold_up_nobody_for_longer_than_the_transaction_timeout",),
+        (f"{JOINING}::test_the_dead_hold_up_nobody_for_longer_than_the_transaction_timeout",),
     ),
     Guard(
         "P12: close with what cannot be delivered waits, raises and leaves its thread",
         PRODUCER,
         {"self.sender.force_close()": "", "self.sender.join(5)": ""},
-        (f"{PROXIED}::test_closing_with_what_cannot_be_delivered_is_quick_and_leaves_no_thread",),
+        (f"{SENDING}::test_closing_with_what_cannot_be_delivered_is_quick_and_leaves_no_thread",),
     ),
     Guard(
         "P14: a commit that was sent twice commits the next transaction half-written",
         SINK,
         {"if self._late_end:": "if False:"},
-        (f"{PROXIED}::test_a_late_copy_of_a_commit_does_not_commit_the_next_transaction",),
+        (f"{SENDING}::test_a_late_copy_of_a_commit_does_not_commit_the_next_transaction",),
     ),
     Guard(
         "P17: a generation of -1 is taken from anyone, unchecked",
         SINK,
         {"if membership is None or membership.generation_id < 0:": "if membership is None:"},
-        (f"{PROXIED}::test_a_member_without_a_generation_commits_nothing",),
+        (f"{SENDING}::test_a_member_without_a_generation_commits_nothing",),
     ),
     Guard(
         "P18: a checkpoint of more than 4,096 characters is fatal for the producer",
@@ -64,21 +65,21 @@ TRANSACTIONS = (
         "P19, P23: the steps of a transaction wait for ever for an answer",
         SINK,
         {"result.wait(self._access.timing.transaction)": "result.wait()"},
-        (f"{PROXIED}::test_a_commit_that_the_broker_never_gets_ends_in_time[26]",),
+        (f"{SENDING}::test_a_commit_that_the_broker_never_gets_ends_in_time[26]",),
         hangs=True,
     ),
     Guard(
         "P19: a commit whose answer is lost raises, though it has been committed, and that ends the service",
         SINK,
         {"if not isinstance(error, (faults.KafkaError, ValueError)):": "if True:"},
-        (f"{PROXIED}::test_a_commit_whose_answer_is_lost_ends_in_time_and_the_truth_is_what_is_committed",),
+        (f"{SENDING}::test_a_commit_whose_answer_is_lost_ends_in_time_and_the_truth_is_what_is_committed",),
         how="kafka.errors",
     ),
     Guard(
         "P23: a start of transactions that is not answered waits for a minute",
         PRODUCER,
         {"max_block_ms=timing.delivery,": ""},
-        (f"{PROXIED}::test_a_start_of_transactions_that_is_not_answered_ends_in_time",),
+        (f"{SENDING}::test_a_start_of_transactions_that_is_not_answered_ends_in_time",),
     ),
     Guard(
         "P19, P23: what became of a transaction is unknown, and it is gone on with",
@@ -92,7 +93,7 @@ TRANSACTIONS = (
         {'return Fenced(f"{doing}': 'return TransactionFailed(f"{doing}'},
         (
             f"{CONTRACT}::test_a_zombie_is_fenced_whatever_it_does_next[kafka-before begin]",
-            f"{PROXIED}::test_a_member_that_the_group_does_not_know_is_told_to_restart",
+            f"{SENDING}::test_a_member_that_the_group_does_not_know_is_told_to_restart",
         ),
         how="TransactionFailed: .* another process has taken over",
     ),
@@ -100,13 +101,13 @@ TRANSACTIONS = (
         "a sink that cannot start leaves its network thread behind",
         SINK,
         {"            self._drop()\n            raise\n": "            raise\n"},
-        (f"{PROXIED}::test_a_sink_that_cannot_start_leaves_no_thread",),
+        (f"{SENDING}::test_a_sink_that_cannot_start_leaves_no_thread",),
     ),
     Guard(
         "a writer whose record expired goes on with the producer that lost it",
         PRODUCER,
         {"except Unreachable:\n            self.close()": "except Unreachable:"},
-        (f"{PROXIED}::test_a_writer_tells_what_it_could_not_write_and_works_again",),
+        (f"{SENDING}::test_a_writer_tells_what_it_could_not_write_and_works_again",),
         how="Unreachable: writing",
     ),
 )
