@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -63,12 +63,14 @@ class Life:
         return slope(self.of("at"), self.of("memory_mb"))
 
     def grows(self, name: str) -> bool:
-        """Whether a count goes on growing: usually above, in its last quarter, all that it had been in its first half.
+        """Whether a count goes on growing: from each quarter to the next, and beyond all that it was in the first half.
 
-        A connection that is made when it is first needed is no growth: there are only so many brokers.
+        A connection or thread that is made when it is first needed is no growth: there are only so many.
         """
         values = self.of(name)
-        return bool(np.median(values[-len(values) // 4 :]) > values[: len(values) // 2].max())
+        quarters = [float(np.median(quarter)) for quarter in np.array_split(values, 4)]
+        upwards = all(earlier < later for earlier, later in pairwise(quarters))
+        return upwards and quarters[-1] > values[: len(values) // 2].max()
 
 
 def lasting(lines: Sequence[Line]) -> list[Life]:

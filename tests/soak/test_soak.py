@@ -67,7 +67,9 @@ def test_only_lives_that_last_are_looked_at_once_they_have_settled() -> None:
     [
         (steady, False),
         (lambda i: steady(i) + i // 25, True),  # one that stays open, every other minute
-        (lambda i: steady(i) + 8 * (i > 200), False),  # the first connections to a broker
+        (lambda i: steady(i) + i // 60, True),
+        (lambda i: steady(i) + 8 * (i > 300), False),  # the first connections to a broker
+        (lambda i: 30 + (0, 1, 2, 3)[i // 125 % 4] + 4 * (i == 100), False),
         (lambda i: steady(i) + 90 * (i == 480), False),
     ],
 )
