@@ -28,7 +28,7 @@ from tests.serving.outcome import Compared, Outcome
 from tests.serving.stand import Stand, wait_for
 
 PER_SECOND = 300
-TICKS = 4_000  # of the log: five minutes of it
+TICKS = 6_000  # of the log: seven minutes of it
 WARM = 100  # readings in each partition, before anything happens
 PARTITIONS = 4
 
