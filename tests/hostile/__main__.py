@@ -36,9 +36,12 @@ def main() -> int:
             for table in tables(found[-1]):
                 Console().print(table)
     published = sum(one.published.total() for one in found)
-    equal = all(one.equal for one in found)
+    equal, undisturbed = all(one.equal for one in found), all(one.undisturbed for one in found)
     print(f"{published} records; {'each met its fate' if equal else 'not each met its fate'}")
-    return 0 if equal else 1
+    print(
+        "no process was started again" if undisturbed else "a process was started again, or did not count all records"
+    )
+    return 0 if equal and undisturbed else 1
 
 
 def tables(found: Found) -> Iterator[Table]:

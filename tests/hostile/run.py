@@ -7,14 +7,10 @@ the first must be those that its records were made to be.
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -26,26 +22,12 @@ from streamae.detection.alerts import Alert, Offsets
 from tests.graphs import tiny_artifact
 from tests.hostile.mixture import alone, mixed
 from tests.hostile.records import PARTITIONS, SETTINGS, Fate, Record
+from tests.hostile.served import NOTHING, Served, serve
 from tests.serving.outcome import Compared, Facts, Outcome, compare
-from tests.serving.process import Process
-from tests.serving.stand import Stand, at, wait_for
+from tests.serving.stand import Stand, at
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 CHUNK = 2_000  # records in memory, and of one codec
-STUCK_S = 300.0  # without progress
-
-
-class Served(NamedTuple):
-    """What a process did, and what it took."""
-
-    cpu_s: float
-    peak_mb: float
-    handled: int  # records, as its metrics tell
-    skipped: int
-    failed: int  # transactions
-
-
-NOTHING = Served(0, 0, 0, 0, 0)
 
 
 @dataclass
@@ -63,9 +45,14 @@ class Found:
     @property
     def equal(self) -> bool:
         """Whether every record met its fate, and no good reading was touched."""
+        return not self.missed and bool(self.compared) and all(one.equal for one in self.compared.values())
+
+    @property
+    def undisturbed(self) -> bool:
+        """Whether neither process was ever started again, and the metrics told of every record."""
         skipped = sum(count for (_, fate), count in self.published.items() if fate == "skipped")
         told = (self.mixed.handled, self.mixed.skipped) == (self.published.total(), skipped)
-        return told and not self.missed and all(one.equal for one in self.compared.values())
+        return told and self.mixed.starts == self.alone.starts == 1
 
 
 class Letter(NamedTuple):
@@ -165,38 +152,3 @@ def publish(stand: Stand, records: Iterator[Record]) -> dict[int, int]:
         if len(chunk) < CHUNK:
             return ends
     raise AssertionError
-
-
-def serve(stand: Stand, ends: dict[int, int]) -> Served:
-    """Serve all that was published by a process that is never started again."""
-    process = Process(stand)
-    process.start()
-    try:
-        wait_for(lambda: process.address() is not None)
-        before = _cpu_s(process.pid)
-        while (committed := process.committed()) < sum(ends.values()):
-            wait_for(partial(_moved, process, committed), STUCK_S)
-        metrics = urllib.request.urlopen(f"{process.address()}/metrics", timeout=5).read().decode()
-        peak, used = _peak_mb(process.pid), _cpu_s(process.pid) - before
-        assert process.health()["committed"] == {str(partition): end for partition, end in ends.items()}
-        assert process.stop() == 0, process.said()[-3000:]
-    finally:
-        process.close()
-    names = ("streamae_readings_total", "streamae_skipped_total", 'streamae_transactions_total{outcome="failed"}')
-    counts = [re.search(rf"^{re.escape(name)} (\S+)", metrics, re.MULTILINE) for name in names]
-    return Served(used, peak, *(int(float(count[1])) if count else 0 for count in counts))
-
-
-def _moved(process: Process, committed: int) -> bool:
-    assert process.exit_code is None, process.said()[-3000:]
-    return process.committed() > committed
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _peak_mb(pid: int) -> float:
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    return int(found[1]) / 1024 if found else 0.0
