@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import io
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import kafka.errors as faults
@@ -36,21 +37,22 @@ class DamagedBatch(Exception):
 
 
 class _Watched:
-    """The batches of a fetch; remembers the last one that was asked for."""
+    """The batches of a fetch; remembers the last one that was asked for, and can look one ahead."""
 
     def __init__(self, batches: Any) -> None:
         self._batches = batches
+        self._ahead: Any = None
         self.last: Any = None
 
     def next_batch(self) -> Any:
-        self.last = self._batches.next_batch()
+        self.last, self._ahead = self._ahead or self._batches.next_batch(), None
         return self.last
 
-    def end(self) -> int:
-        """Where the records of the last one end: where the next one begins, or else as its own header says."""
-        damaged = self.last
-        following = self.next_batch()
-        return int((following.base_offset if following else getattr(damaged, "next_offset", 0)) or 0)
+    def peek(self) -> Any:
+        """The batch after it; None where there is none, or none that can be told."""
+        with suppress(faults.KafkaError):
+            self._ahead = self._batches.next_batch()
+        return self._ahead
 
 
 class Batches(Fetcher.PartitionRecords):  # type: ignore[misc]
@@ -58,17 +60,19 @@ class Batches(Fetcher.PartitionRecords):  # type: ignore[misc]
 
     def _unpack_records(self, tp: Any, records: Any, *deserializers: Any) -> Iterator[Any]:
         watched = _Watched(records)
-        try:
-            yield from super()._unpack_records(tp, watched, *deserializers)
-        except Exception as error:  # of damaged bytes, codecs may raise anything
-            # kafka-python keeps what it cannot unpack, and the next poll would spin on it without end.
-            self.drain()
-            first, why = self.next_fetch_offset, f"{type(error).__name__}: {error}"
+        while True:
             try:
-                after = watched.end()
-            except faults.KafkaError:
-                after = 0
-            raise DamagedBatch(Damaged(tp.partition, first, max(after, first + 1), why)) from error
+                yield from super()._unpack_records(tp, watched, *deserializers)
+                return
+            except Exception as error:  # of damaged bytes, codecs may raise anything
+                first, following = self.next_fetch_offset, watched.peek()
+                if following is not None and following.base_offset <= first:
+                    continue  # by its damaged header it reaches to where this fetch begins, and so it was sent, too
+                # kafka-python keeps what it cannot unpack, and the next poll would spin on it without end.
+                self.drain()
+                end = following.base_offset if following else getattr(watched.last, "next_offset", 0)
+                why = f"{type(error).__name__}: {error}"
+                raise DamagedBatch(Damaged(tp.partition, first, max(end, first + 1), why)) from error
 
 
 class _Batch(unpacking.DefaultRecordBatch):  # type: ignore[misc]

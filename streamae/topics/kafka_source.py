@@ -106,7 +106,7 @@ class KafkaSource:
             try:
                 found = self._wait(timeout_s)
             except DamagedBatch as error:
-                damaged.append(error.records)
+                damaged.append(self._within(error.records))
                 self.hold(error.records.partition)
         # In this order: the generation rises before the revocations of that generation are noted, so what is noted by
         # now is all that the membership taken here allows for. Records of partitions that have gone meanwhile are
@@ -117,6 +117,11 @@ class KafkaSource:
         moved = gained | lost
         records = [columns(tp, rows) for tp, rows in found.items() if tp.partition not in moved]
         return Polled(gained, lost, records, [one for one in damaged if one.partition not in moved])
+
+    def _within(self, damaged: Damaged) -> Damaged:
+        """The same, but never past the end: how many records there are was read in a damaged header."""
+        end = self._consumer.highwater(self._tp(damaged.partition))
+        return damaged._replace(next=min(damaged.next, max(end or 0, damaged.first + 1)))
 
     def _wait(self, timeout_s: float) -> dict[TopicPartition, list[Any]]:
         # In slices: kafka-python waits for records only, and a partition that came would wait with it.

@@ -19,6 +19,7 @@ from tests.topics.member import drain
 
 HELD = "[0]@20 is held: records cannot be read (CorruptRecordError"
 BATCH = 10  # readings
+COUNT = 23  # where a batch says how many records it holds
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +46,15 @@ def stand(broker: Broker, tmp_path: Path, topic_name: Callable[[str], str]) -> I
     made.close()
 
 
-def damage(broker: Broker, stand: Stand) -> None:
-    """Flip a bit in the batch of offsets 20 to 29 of the first partition, on the disk; a second time mends it."""
+def damage(broker: Broker, stand: Stand, batch: int = 20, byte: int = 80) -> None:
+    """Flip a bit in a batch of the first partition, by its first offset, on the disk; a second time mends it."""
     (segment,) = broker.folder.glob(f"data/{stand.config.topics.readings}-0/*.log")
     with segment.open("r+b") as file:
         content, place = file.read(), 0
-        while (header := struct.unpack_from(">qi", content, place))[0] != 20:
+        while (header := struct.unpack_from(">qi", content, place))[0] != batch:
             place += 12 + header[1]
-        file.seek(place + 80)
-        file.write(bytes([content[place + 80] ^ 1]))
+        file.seek(place + byte)
+        file.write(bytes([content[place + byte] ^ 1]))
 
 
 def test_a_damaged_batch_holds_its_partition_until_it_is_mended(
@@ -87,6 +88,18 @@ def test_a_damaged_batch_is_left_out_where_the_operator_says_so_and_is_one_dead_
     assert letter["offset"] == b"20"
     assert letter["reason"] == b"damaged"
     assert letter["detail"].startswith(b"offsets 20 to 29 cannot be read: CorruptRecordError")
+
+
+def test_a_damaged_header_that_tells_of_too_many_records_takes_no_others_with_it(stand: Stand, broker: Broker) -> None:
+    stand.changes = {"serving": {"damaged": "skip"}}
+    damage(broker, stand, batch=50, byte=COUNT)
+    with stand.running() as service:
+        wait_for(lambda: service().committed == {0: 60, 1: 60})
+        stand.publish([("left", tick, CALM) for tick in range(60, 70)], 0)
+        wait_for(lambda: service().committed == {0: 70, 1: 60})
+    (letter,) = headers(stand)
+    assert letter["detail"].startswith(b"offsets 50 to 59 cannot be read: CorruptRecordError")
+    assert len([row for row in stand.scores() if row[1] == "left" and row[2] >= at(60)]) == 3
 
 
 def test_a_damaged_batch_in_the_windows_is_left_out_once_more_at_a_restart(stand: Stand, broker: Broker) -> None:
