@@ -34,9 +34,9 @@ def serve(config: Config, folder: Path, readings: int) -> Served:
         metrics = process.metrics()
     finally:
         process.stop()
-    dead = sum(value for name, value in metrics.items() if name.startswith("streamae_dead_letters_total"))
+    dead = {name: value for name, value in metrics.items() if name.startswith("streamae_dead_letters_total") and value}
     if dead:
-        raise StreamaeError(f"{config.service}: {dead:g} readings became dead letters; see {process.log}")
+        raise StreamaeError(f"{config.service}: readings became dead letters: {dead}; see {process.log}")
     count = end.handled - begin.handled
     if not count or end.cpu_s == begin.cpu_s:
         raise StreamaeError(f"{readings} readings were over before they could be measured: give more --readings")
