@@ -45,7 +45,7 @@ BECAME = {
 
 
 def test_what_became_of_each_test_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "LIMIT_S", 1)
+    monkeypatch.setattr(trial, "LIMIT_S", 5)
     (tmp_path / "test_all.py").write_text(TESTS)
     results = trial.run([f"test_all.py::test_{name}" for name in BECAME], tmp_path, {})
     assert {test.partition("test_all.py::test_")[2]: result.became for test, result in results.items()} == BECAME

@@ -85,8 +85,8 @@ def test_a_partition_that_went_to_another_worker_is_measured_no_more() -> None:
     telemetry, source = Telemetry(), SimpleNamespace(lag=lambda number: 7)
     partition = SimpleNamespace(detector=SimpleNamespace(series=[], open_episodes=0, partition_newest=None))
     measure: Callable[..., None] = telemetry.measure
-    measure({0: partition, 1: partition}, 0, source)
-    measure({1: partition}, 1, source)
+    measure({0: partition, 1: partition}, {}, source)
+    measure({1: partition}, {"restoring": 1}, source)
     for name, told in (("streamae_lag_records", 7), ("streamae_event_time_seconds", 0)):
         values = [telemetry.registry.get_sample_value(name, {"partition": number}) for number in "01"]
         assert values == [None, told]
