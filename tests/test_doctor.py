@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,23 +16,13 @@ from streamae.topics.topics import Output, TopicSpec
 from tests.kafka.cluster import Cluster
 from tests.kafka.secure import SecureBroker
 from tests.serving.stand import CALM, Stand
-from tests.serving.test_withdrawn import CLIENT
-
-
-@pytest.fixture(scope="module")
-def broker(kafka_address: str) -> Iterator[SecureBroker]:
-    """One for all; skipped where none can be started."""
-    with SecureBroker() as made:
-        yield made
 
 
 @pytest.fixture
-def guarded(broker: SecureBroker, tmp_path: Path, topic_name: Callable[[str], str]) -> Iterator[Stand]:
+def guarded(secure_broker: SecureBroker, tmp_path: Path, topic_name: Callable[[str], str]) -> Iterator[Stand]:
     """A stand whose service has to log in, with all topics and some readings."""
-    changes: dict[str, dict[str, Any]] = {
-        "topics": {"store": f"kafka://{broker.address('SASL_PLAINTEXT')}", "client": CLIENT},
-    }
-    made = Stand(f"kafka://{broker.address('PLAINTEXT')}", topic_name("plant"), tmp_path, 2, changes)
+    changes = {"topics": secure_broker.topics()}
+    made = Stand(f"kafka://{secure_broker.address('PLAINTEXT')}", topic_name("plant"), tmp_path, 2, changes)
     made.champion()
     provide(made.store, Settings.of(made.config))
     made.publish([("pump", tick, CALM) for tick in range(10)], 0)
@@ -54,25 +43,28 @@ def test_where_all_is_well_it_says_so(guarded: Stand) -> None:
     assert "GiB are free for the registry" in said
 
 
-def forbidden(broker: SecureBroker, stand: Stand) -> dict[str, tuple[AbstractContextManager[None], str]]:
+def forbidden(secure_broker: SecureBroker, stand: Stand) -> dict[str, tuple[AbstractContextManager[None], str]]:
     """What can be taken away, and what is then said."""
     topic, name = stand.config.topic, stand.name
     readings = stand.config.topics.readings
     return {
-        "reading": (broker.denied(readings, "READ"), f"not allowed to READ {readings}: give this user the permission"),
-        "alerting": (broker.denied(topic("alerts"), "WRITE"), f"not allowed to WRITE {topic('alerts')}"),
-        "seeing": (broker.denied(topic("state"), "DESCRIBE"), f"DESCRIBE {topic('state')}): give this user"),
-        "joining": (broker.denied(name, "DESCRIBE", "GROUP"), f"not allowed to READ the group {name}"),
+        "reading": (
+            secure_broker.denied(readings, "READ"),
+            f"not allowed to READ {readings}: give this user the permission",
+        ),
+        "alerting": (secure_broker.denied(topic("alerts"), "WRITE"), f"not allowed to WRITE {topic('alerts')}"),
+        "seeing": (secure_broker.denied(topic("state"), "DESCRIBE"), f"DESCRIBE {topic('state')}): give this user"),
+        "joining": (secure_broker.denied(name, "DESCRIBE", "GROUP"), f"not allowed to READ the group {name}"),
         "committing": (
-            broker.denied(f"{name}-0", "DESCRIBE", "TRANSACTIONAL_ID"),
+            secure_broker.denied(f"{name}-0", "DESCRIBE", "TRANSACTIONAL_ID"),
             f"not allowed to WRITE as the transactional id {name}-0",
         ),
     }
 
 
 @pytest.mark.parametrize("what", ["reading", "alerting", "seeing", "joining", "committing"])
-def test_a_missing_permission_is_named(guarded: Stand, broker: SecureBroker, what: str) -> None:
-    denied, said = forbidden(broker, guarded)[what]
+def test_a_missing_permission_is_named(guarded: Stand, secure_broker: SecureBroker, what: str) -> None:
+    denied, said = forbidden(secure_broker, guarded)[what]
     with denied:
         assert any(said in one for _ in range(20) for one in found(guarded, "fault"))
 

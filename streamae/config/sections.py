@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from streamae.config.schedule import Schedule, cron, interval
-from streamae.detection.artifact import WindowSpec
+from streamae.detection.artifact import LONGEST_MS, WindowSpec
 from streamae.detection.episodes import EpisodePolicy
 from streamae.detection.grid import Lateness
 from streamae.detection.readings import Mapping
@@ -23,7 +23,7 @@ MEMORY = "memory"  # the part that stands beside PCA and every network
 DEVIATION = "deviation"  # from the mean: a baseline only
 
 Share = Annotated[float, Meta(gt=0, lt=1)]
-AGES_S = 1e10  # three centuries: beyond it, milliseconds would not be whole numbers that can be reckoned with
+AGES_S = LONGEST_MS / 1000
 Seconds = Annotated[float, Meta(ge=0, le=AGES_S)]
 Count = Annotated[int, Meta(ge=1)]
 ThresholdRule = Literal["gumbel", "pot", "conformal", "quantile"]

@@ -7,12 +7,16 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.kafka.broker import Broker, BrokerMissing
 
-__all__ = ["kafka_address", "pytest_terminal_summary", "topic_name"]
+if TYPE_CHECKING:
+    from tests.kafka.secure import SecureBroker
+
+__all__ = ["kafka_address", "pytest_terminal_summary", "secure_broker", "topic_name"]
 
 # Warnings are errors here, and kafka-python reads its schemas with functions that Python 3.11 calls deprecated.
 with warnings.catch_warnings(), suppress(ImportError):
@@ -42,6 +46,15 @@ def kafka_address() -> Iterator[str]:
         yield broker.address
     finally:
         broker.stop()
+
+
+@pytest.fixture(scope="module")
+def secure_broker(kafka_address: str) -> Iterator[SecureBroker]:
+    """A broker that demands TLS and passwords, one for all tests of a file; skipped where none can be started."""
+    from tests.kafka.secure import SecureBroker
+
+    with SecureBroker() as made:
+        yield made
 
 
 @pytest.fixture

@@ -71,6 +71,16 @@ class SecureBroker:
         """Where a protocol is spoken."""
         return self._addresses.get(protocol, self._broker.address)
 
+    def topics(self, password: str = PASSWORD) -> dict[str, Any]:
+        """Where topics are, in the config of a service that has to log in."""
+        client = {
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": USER,
+            "sasl_plain_password": password,
+        }
+        return {"store": f"kafka://{self.address('SASL_PLAINTEXT')}", "client": client}
+
     def __enter__(self) -> Self:
         self._broker.start()
         self._know(PASSWORD)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -173,63 +173,59 @@ def test_a_broker_that_comes_late_is_waited_for(
             stand.close()
 
 
+@pytest.fixture
+def single(kafka_address: str, tmp_path: Path, topic_name: Callable[[str], str]) -> Iterator[Stand]:
+    """A stand on Kafka with one partition."""
+    made = Stand(f"kafka://{kafka_address}", topic_name("plant"), tmp_path, 1)
+    made.champion()
+    yield made
+    made.close()
+
+
 def test_a_new_partition_waits_for_its_outputs_and_the_others_go_on(
-    kafka_address: str, tmp_path: Path, topic_name: Callable[[str], str], caplog: pytest.LogCaptureFixture
+    single: Stand, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stand = Stand(f"kafka://{kafka_address}", topic_name("plant"), tmp_path, 1)
-    stand.champion()
-    outputs = [stand.config.topic(kind) for kind in ("alerts", "scores", "deadletters", "state")]
-    with stand.running() as service:
-        stand.publish(overheats("left"), 0)
+    outputs = [single.config.topic(kind) for kind in ("alerts", "scores", "deadletters", "state")]
+    with single.running() as service:
+        single.publish(overheats("left"), 0)
         wait_for(lambda: service().committed == {0: 60})
-        add_partitions(stand.url, stand.config.topics.readings, 2)
+        add_partitions(single.url, single.config.topics.readings, 2)
         wait_for(lambda: "[1] is held: " in caplog.text)
         assert f"the topic {outputs[0]} has 1 partitions" in caplog.text
-        stand.publish([("left", tick, CALM) for tick in range(60, 70)], 0)
-        stand.publish(overheats("right"), 1)
+        single.publish([("left", tick, CALM) for tick in range(60, 70)], 0)
+        single.publish(overheats("right"), 1)
         wait_for(lambda: service().committed == {0: 70})
         for topic in outputs:
-            add_partitions(stand.url, topic, 2)
+            add_partitions(single.url, topic, 2)
         wait_for(lambda: service().committed == {0: 70, 1: 60})
-    assert [alert.series for alert in stand.alerts()] == ["left", "left", "right", "right"]
-    stand.close()
+    assert [alert.series for alert in single.alerts()] == ["left", "left", "right", "right"]
 
 
 def test_a_topic_that_was_made_again_is_not_taken_for_the_old_one(
-    kafka_address: str, tmp_path: Path, topic_name: Callable[[str], str], caplog: pytest.LogCaptureFixture
+    single: Stand, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stand = Stand(f"kafka://{kafka_address}", topic_name("plant"), tmp_path, 1)
-    stand.champion()
     calm: Log = [("left", tick, CALM) for tick in range(60)]
-    stand.publish(calm)
-    with stand.running() as service:
+    single.publish(calm)
+    with single.running() as service:
         wait_for(lambda: service().committed == {0: 60})
-        make_again(stand.url, stand.config.topics.readings, 1)
+        make_again(single.url, single.config.topics.readings, 1)
         wait_for(lambda: "[0] is held: " in caplog.text)
         assert "was deleted and made again" in caplog.text
-        stand.publish([*calm, *calm])
+        single.publish([*calm, *calm])
         wait_for(lambda: service().health()["partitions"] == {"running": 0, "restoring": 1, "held": 1})
         assert service().committed == {0: 60}
-    with stand.running() as service:
+    with single.running() as service:
         wait_for(lambda: service().committed == {0: 120})
-    stand.close()
 
 
 def test_a_checkpoint_of_another_topic_of_the_same_name_holds_the_partition(
-    kafka_address: str,
-    tmp_path: Path,
-    topic_name: Callable[[str], str],
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+    single: Stand, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stand = Stand(f"kafka://{kafka_address}", topic_name("plant"), tmp_path, 1)
-    stand.champion()
-    stand.publish(overheats())
-    stand.serve_all()
+    single.publish(overheats())
+    single.serve_all()
     monkeypatch.setattr(KafkaSource, "identity", lambda source: "another")  # the broker deletes a group's offsets first
-    stand.publish(overheats())
-    with stand.running() as service:
+    single.publish(overheats())
+    with single.running() as service:
         wait_for(lambda: "[0] is held: " in caplog.text)
         assert "was deleted and made again" in caplog.text
         assert service().committed == {}
-    stand.close()

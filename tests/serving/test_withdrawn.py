@@ -4,41 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.graphs import tiny_artifact
-from tests.kafka.secure import PASSWORD, USER, SecureBroker
+from tests.kafka.secure import PASSWORD, SecureBroker
 from tests.serving.fleet import LENGTH, SETTINGS, STRIDE, fleet_log
 from tests.serving.kills import published
 from tests.serving.outcome import Outcome
 from tests.serving.process import Process
 from tests.serving.stand import Stand, wait_for
 
-CLIENT = {
-    "security_protocol": "SASL_PLAINTEXT",
-    "sasl_mechanism": "SCRAM-SHA-512",
-    "sasl_plain_username": USER,
-    "sasl_plain_password": PASSWORD,
-}
-
-
-@pytest.fixture(scope="module")
-def broker(kafka_address: str) -> Iterator[SecureBroker]:
-    """One for all; skipped where none can be started."""
-    with SecureBroker() as made:
-        yield made
-
 
 @pytest.fixture
-def guarded(broker: SecureBroker, tmp_path: Path, topic_name: Callable[[str], str]) -> Iterator[Stand]:
+def guarded(secure_broker: SecureBroker, tmp_path: Path, topic_name: Callable[[str], str]) -> Iterator[Stand]:
     """A stand whose service has to log in."""
-    changes: dict[str, dict[str, Any]] = {
-        **SETTINGS,
-        "topics": {"store": f"kafka://{broker.address('SASL_PLAINTEXT')}", "client": CLIENT},
-    }
-    made = Stand(f"kafka://{broker.address('PLAINTEXT')}", topic_name("plant"), tmp_path, 2, changes)
+    changes = {**SETTINGS, "topics": secure_broker.topics()}
+    made = Stand(f"kafka://{secure_broker.address('PLAINTEXT')}", topic_name("plant"), tmp_path, 2, changes)
     made.champion(tiny_artifact(length=LENGTH, stride=STRIDE))
     yield made
     made.close()
@@ -46,7 +28,7 @@ def guarded(broker: SecureBroker, tmp_path: Path, topic_name: Callable[[str], st
 
 @pytest.mark.parametrize(("kind", "operation"), [("alerts", "WRITE"), ("readings", "READ"), ("state", "READ")])
 def test_a_permission_that_is_withdrawn_is_waited_for(
-    guarded: Stand, broker: SecureBroker, kind: str, operation: str
+    guarded: Stand, secure_broker: SecureBroker, kind: str, operation: str
 ) -> None:
     log = fleet_log(guarded.config.topics.readings, seed=3, ticks=160)
     topic = guarded.config.topics.readings if kind == "readings" else guarded.config.topic(kind)
@@ -55,7 +37,7 @@ def test_a_permission_that_is_withdrawn_is_waited_for(
     try:
         with published(guarded, log, per_second=250):
             wait_for(lambda: process.committed() > 1500)
-            with broker.denied(topic, operation):
+            with secure_broker.denied(topic, operation):
                 if kind == "state":  # read at a restore only
                     process.kill()
                     process.start()
@@ -74,7 +56,7 @@ def test_a_permission_that_is_withdrawn_is_waited_for(
     assert PASSWORD not in process.said()
 
 
-def test_a_password_that_is_withdrawn_is_waited_for(guarded: Stand, broker: SecureBroker) -> None:
+def test_a_password_that_is_withdrawn_is_waited_for(guarded: Stand, secure_broker: SecureBroker) -> None:
     """It is asked for when a transaction has failed: the next one needs a connection of its own."""
     guarded.changes = {**guarded.changes, "serving": {"scores": "packed"}}
     log = fleet_log(guarded.config.topics.readings, seed=4, ticks=120)
@@ -83,7 +65,7 @@ def test_a_password_that_is_withdrawn_is_waited_for(guarded: Stand, broker: Secu
     try:
         with published(guarded, log, per_second=250):
             wait_for(lambda: process.committed() > 200)
-            with broker.another_password(), broker.denied(guarded.config.topic("scores"), "WRITE"):
+            with secure_broker.another_password(), secure_broker.denied(guarded.config.topic("scores"), "WRITE"):
                 wait_for(lambda: "trying on: " in process.said() and "check sasl_plain_username" in process.said())
                 assert process.exit_code is None
         wait_for(lambda: process.committed() >= guarded.published)

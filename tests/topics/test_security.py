@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -19,18 +19,11 @@ from tests.topics.member import Stage, no_socket_left, values
 from tests.topics.security import WAYS, WRONG, Settings, right, url
 
 
-@pytest.fixture(scope="module")
-def broker(kafka_address: str) -> Iterator[SecureBroker]:
-    """One for all; skipped where none can be started."""
-    with SecureBroker() as made:
-        yield made
-
-
 @pytest.mark.parametrize(("protocol", "mechanism"), WAYS)
 def test_with_the_right_settings_everything_works(
-    broker: SecureBroker, protocol: str, mechanism: str, topic_name: Callable[[str], str]
+    secure_broker: SecureBroker, protocol: str, mechanism: str, topic_name: Callable[[str], str]
 ) -> None:
-    with open_store(url(broker, protocol), **right(broker, protocol, mechanism)) as store:
+    with open_store(url(secure_broker, protocol), **right(secure_broker, protocol, mechanism)) as store:
         stage = Stage.set(store, topic_name)
         member = stage.running(3)
         member.take(3)
@@ -40,19 +33,19 @@ def test_with_the_right_settings_everything_works(
 
 
 def test_what_is_no_longer_allowed_may_be_allowed_again(
-    broker: SecureBroker, topic_name: Callable[[str], str], caplog: pytest.LogCaptureFixture
+    secure_broker: SecureBroker, topic_name: Callable[[str], str], caplog: pytest.LogCaptureFixture
 ) -> None:
     protocol, mechanism = "SASL_PLAINTEXT", "PLAIN"  # by TLS alone, nobody is named
-    with open_store(url(broker, protocol), **right(broker, protocol, mechanism)) as store:
+    with open_store(url(secure_broker, protocol), **right(secure_broker, protocol, mechanism)) as store:
         stage = Stage.set(store, topic_name)
         member = stage.running(1)
         member.take(1)
         hot = Output(stage.alerts, b"pump", b"hot", 0)
-        with broker.denied(stage.alerts, "WRITE"):
+        with secure_broker.denied(stage.alerts, "WRITE"):
             forbidden(lambda: member.publish([hot], {0: Position(1, "")}), TransactionFailed)
-        with broker.denied(stage.readings, "READ"):
+        with secure_broker.denied(stage.readings, "READ"):
             forbidden(lambda: member.source.poll(0.1), Unreachable)
-        with broker.denied(stage.alerts, "DESCRIBE"):
+        with secure_broker.denied(stage.alerts, "DESCRIBE"):
             member.sink.renew()
             forbidden(lambda: member.publish([hot], {0: Position(1, "")}), TransactionFailed)
         member.sink.renew()
@@ -71,11 +64,11 @@ def forbidden(call: Callable[[], object], error: type[TopicsError]) -> None:
 @pytest.mark.parametrize(("protocol", "mechanism"), [way for way in WAYS if way[1]])
 @pytest.mark.parametrize("wrong", [{"sasl_plain_password": WRONG}, {"sasl_plain_username": "nobody"}])
 def test_a_wrong_password_is_told_and_never_shown(
-    broker: SecureBroker, protocol: str, mechanism: str, wrong: Settings, caplog: pytest.LogCaptureFixture
+    secure_broker: SecureBroker, protocol: str, mechanism: str, wrong: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     with heard() as lines:
-        told = refused(broker, protocol, right(broker, protocol, mechanism) | wrong)
+        told = refused(secure_broker, protocol, right(secure_broker, protocol, mechanism) | wrong)
     assert "check sasl_plain_username, sasl_plain_password and sasl_mechanism" in told
     assert "socket disconnected (backoff" not in str(lines)  # every refusal was heard before the end of its connection
     for secret in (PASSWORD, WRONG):
@@ -83,22 +76,22 @@ def test_a_wrong_password_is_told_and_never_shown(
         assert secret not in caplog.text
 
 
-def test_a_wrong_password_is_told_long_before_patience_ends(broker: SecureBroker) -> None:
+def test_a_wrong_password_is_told_long_before_patience_ends(secure_broker: SecureBroker) -> None:
     """kafka-python tries it again and again until then."""
     protocol, patience_s = "SASL_PLAINTEXT", 60
-    settings = right(broker, protocol, "PLAIN") | {"sasl_plain_password": WRONG}
+    settings = right(secure_broker, protocol, "PLAIN") | {"sasl_plain_password": WRONG}
     began = time.monotonic()
     with pytest.raises(ConfigError):
-        KafkaStore(broker.address(protocol), timing=Timing(bootstrap=patience_s * 1000), **settings).about()
+        KafkaStore(secure_broker.address(protocol), timing=Timing(bootstrap=patience_s * 1000), **settings).about()
     assert time.monotonic() - began < patience_s / 2
 
 
 def test_an_admin_client_that_logs_all_its_settings_does_not_log_the_password(
-    broker: SecureBroker, caplog: pytest.LogCaptureFixture
+    secure_broker: SecureBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "kafka.admin.client")
     protocol, mechanism = "SASL_PLAINTEXT", "PLAIN"
-    with open_store(url(broker, protocol), **right(broker, protocol, mechanism)) as store:
+    with open_store(url(secure_broker, protocol), **right(secure_broker, protocol, mechanism)) as store:
         store.about()
     assert "kafka.admin.client" in {record.name for record in caplog.records}
     assert PASSWORD not in caplog.text
@@ -113,28 +106,30 @@ def test_an_admin_client_that_logs_all_its_settings_does_not_log_the_password(
         ("SSL", "another name", "name the broker as its certificate does"),
     ],
 )
-def test_wrong_tls_is_told_with_its_cure(broker: SecureBroker, protocol: str, wrong: str, cure: str) -> None:
-    settings = right(broker, "SSL", "")
+def test_wrong_tls_is_told_with_its_cure(secure_broker: SecureBroker, protocol: str, wrong: str, cure: str) -> None:
+    settings = right(secure_broker, "SSL", "")
     if wrong == "stranger":
-        settings["ssl_cafile"] = str(broker.stranger)
+        settings["ssl_cafile"] = str(secure_broker.stranger)
     if wrong == "no authority":
         del settings["ssl_cafile"]
     with no_socket_left():
-        assert cure in refused(broker, protocol, settings, "localhost" if wrong == "another name" else "127.0.0.1")
+        assert cure in refused(
+            secure_broker, protocol, settings, "localhost" if wrong == "another name" else "127.0.0.1"
+        )
 
 
-def refused(broker: SecureBroker, protocol: str, settings: Settings, name: str = "127.0.0.1") -> str:
+def refused(secure_broker: SecureBroker, protocol: str, settings: Settings, name: str = "127.0.0.1") -> str:
     """What a client is told that cannot come in: that its config is wrong."""
     with pytest.raises(ConfigError) as caught:
-        open_store(url(broker, protocol, name), **settings).about()
+        open_store(url(secure_broker, protocol, name), **settings).about()
     return str(caught.value)
 
 
 @pytest.mark.parametrize("protocol", ["SSL", "SASL_PLAINTEXT"])
-def test_a_client_without_security_is_told_what_may_be_demanded(broker: SecureBroker, protocol: str) -> None:
+def test_a_client_without_security_is_told_what_may_be_demanded(secure_broker: SecureBroker, protocol: str) -> None:
     """The broker's answer is no protocol that the client knows, or none at all."""
     with pytest.raises((ConfigError, Unreachable), match="on this port") as caught:
-        open_store(url(broker, protocol)).about()
+        open_store(url(secure_broker, protocol)).about()
     assert "security_protocol" in str(caught.value)
 
 
