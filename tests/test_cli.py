@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,14 @@ def test_every_command_has_help_with_an_example(command: list[str]) -> None:
     shown = CliRunner().invoke(cli.app, [*command, "--help"])
     assert shown.exit_code == 0
     assert f"streamae {' '.join(command)}" in shown.output.split("Example")[1]
+
+
+def test_what_runs_here_is_told_for_reports() -> None:
+    told = CliRunner().invoke(cli.app, ["--version"])
+    assert told.exit_code == 0
+    lines = dict(line.split() for line in told.output.splitlines())
+    assert lines["streamae"] == metadata.version("streamae")
+    assert {"onnxruntime", "kafka-python", "Python"} <= lines.keys()
 
 
 def test_check_says_what_a_service_will_do(

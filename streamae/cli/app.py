@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +23,27 @@ deadletters = typer.Typer(no_args_is_help=True, help="Records that could not be 
 
 out = Console()
 err = Console(stderr=True)
+
+TOLD = ("streamae", "onnxruntime", "onnxruntime-gpu", "kafka-python", "torch")  # what a report of a fault should name
+
+
+def _versions(wanted: bool) -> None:
+    if wanted:
+        for name in TOLD:
+            with suppress(PackageNotFoundError):
+                out.print(f"{name} {version(name)}", highlight=False)
+        out.print(f"Python {platform.python_version()}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_versions, is_eager=True, help="What runs here, for reports.")
+    ] = False,
+) -> None:
+    pass
+
 
 ConfigPath = Annotated[Path, typer.Argument(help="The TOML file of the service.", metavar="CONFIG")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 STATES = ("running", "restoring", "held")  # of a partition; what is held is one of the others, too
 IDLE_POLL_S = 0.5
 PATIENT_S = 3.0  # for which a restore may wait without a word
-PAUSE_S = 0.2  # before a broker that refuses is asked again
+PAUSE_S = 0.2  # before what was refused is tried again
 DAMAGED_CURE = 'have another replica lead the partition, or set $.serving.damaged to "skip" to leave them out'
 
 
@@ -168,10 +168,10 @@ class Loop:
             with self._telemetry.commit_seconds.time():
                 self._transact(ready)
         except TransactionFailed as error:
-            log.warning("a transaction failed, all partitions are restored from what is committed: %s", error)
             self._telemetry.transactions.labels("failed").inc()
-            self._start_over(stop)
+            self._start_over(error, stop)
             return
+        self._notices.over("transaction", "transactions succeed again")
         self._telemetry.transactions.labels("committed").inc()
         for partition in ready:
             self._telemetry.count(partition.committed())
@@ -194,7 +194,10 @@ class Loop:
             self._restoring[number] = Restore(number, self._around)
         self._running.clear()
 
-    def _start_over(self, stop: threading.Event) -> None:
+    def _start_over(self, error: TransactionFailed, stop: threading.Event) -> None:
+        failed = f"a transaction failed, all partitions are restored from what is committed: {error}"
+        if not self._notices.say("transaction", failed):  # again: nothing is won by haste
+            stop.wait(PAUSE_S)
         self._restore_all()
         while not stop.is_set():
             self._around.beat()

@@ -24,6 +24,7 @@ from kafka.record.util import decode_varint
 from streamae.topics.topics import Damaged
 
 LARGEST = 128 * 2**20  # bytes of one batch, unpacked; brokers take batches of 1 MiB unless they are told otherwise
+AT_ONCE = 32 * 2**20  # bytes of records that one poll brings, and the rest of one record
 
 DAMAGED = "The broker's copy is damaged: have another replica lead this partition"
 
@@ -55,8 +56,32 @@ class _Watched:
         return self._ahead
 
 
+class _Bounded:
+    """Records one after another, as far as there is room; with more room, they go on."""
+
+    def __init__(self, records: Iterator[Any]) -> None:
+        self._records = records
+        self.room = AT_ONCE
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self.room <= 0:
+            raise StopIteration
+        record = next(self._records)
+        sizes = record.serialized_key_size, record.serialized_value_size, record.serialized_header_size
+        self.room -= sum(size for size in sizes if size > 0)  # -1: there is none
+        return record
+
+
 class Batches(Fetcher.PartitionRecords):  # type: ignore[misc]
     """The records in what a fetch brought of one partition."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.bounded = _Bounded(self.record_iterator)
+        self.record_iterator: Any = self.bounded
 
     def _unpack_records(self, tp: Any, records: Any, *deserializers: Any) -> Iterator[Any]:
         watched = _Watched(records)

@@ -14,6 +14,7 @@ from kafka.net.inet import KafkaNetSocket
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
+from streamae.topics import kafka_batches
 from streamae.topics.kafka_batches import Batches
 
 
@@ -61,12 +62,25 @@ class _TlsTransport(_LastWords, KafkaSSLTransport):  # type: ignore[misc]
 
 
 class _Fetcher(Fetcher):  # type: ignore[misc]
-    """Asks the new leader for offsets once the old one says that it leads no more.
+    """Asks the new leader for offsets once the old one says that it leads no more, and bounds what a poll brings.
 
-    kafka-python asks the old one again, at once and without end, until the caller's time is up.
+    kafka-python asks the old one again, at once and without end, until the caller's time is up. And it bounds the
+    number of records, not their bytes: some hundred small batches can unpack to more than there is memory.
     """
 
     PartitionRecords = Batches
+
+    def fetched_records(self, max_records: int | None = None, update_offsets: bool = True) -> Any:
+        self._room = kafka_batches.AT_ONCE
+        return super().fetched_records(max_records, update_offsets)
+
+    def _append(self, drained: Any, part: Batches | None, max_records: int, update_offsets: bool) -> int:
+        if part is None:  # a fetch that brought nothing
+            return 0
+        part.bounded.room = self._room
+        taken: int = super()._append(drained, part, max_records, update_offsets)
+        self._room = part.bounded.room
+        return taken if self._room > 0 else max_records  # of which none are left to ask for
 
     async def _send_list_offsets_requests(self, timestamps: Any) -> Any:
         found, again = await super()._send_list_offsets_requests(timestamps)

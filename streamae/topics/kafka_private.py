@@ -22,8 +22,11 @@ def probe() -> None:
     """Check the private parts of kafka-python that guards use. Raises TopicsError where one is missing."""
     owners: tuple[tuple[Any, tuple[str, ...]], ...] = (
         (kafka.producer.sender.Sender, ("force_close", "wakeup", "join")),
-        (kafka.consumer.fetcher.Fetcher, ("_send_list_offsets_requests", "PartitionRecords")),
-        (kafka.consumer.fetcher.Fetcher.PartitionRecords, ("_unpack_records", "drain")),
+        (
+            kafka.consumer.fetcher.Fetcher,
+            ("_send_list_offsets_requests", "PartitionRecords", "fetched_records", "_append"),
+        ),
+        (kafka.consumer.fetcher.Fetcher.PartitionRecords, ("_unpack_records", "drain", "take")),
         (
             kafka.net.manager.KafkaConnectionManager,
             ("_build_transport", "_connect", "reset_backoff", "update_backoff", "connection_delay"),

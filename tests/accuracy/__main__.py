@@ -2,7 +2,8 @@
 
 Every candidate is trained on the prefix of each series, without labels, and scores all of it; VUS-PR holds the scores
 against the labels. `--development` compares candidates on a few series of each family, and shows which one is chosen
-for a family by the others alone.
+for a family by the others alone. What the file of `--out` holds already is not run again: a run that was ended goes on
+where it stood.
 
     python -m tests.accuracy --families tsbad_m,asd --autoencoders lstm,pca --seeds 0,1,2 --out accuracy.json
 """
@@ -48,14 +49,16 @@ def main() -> None:
     if why := missing():
         sys.exit(why)
     chosen = (development if options.development else records)(options.families.split(","))
+    rows = _earlier(options.out)
+    done = {(row["family"], row["series"], row["candidate"], row["seed"]) for row in rows}
     tasks = [
         (record, one, int(seed), options.check_causal)
         for one in _candidates(options)
         for record in sorted(chosen, key=lambda one: (-one.n_features, -one.train_rows))
         for seed in options.seeds.split(",")
+        if (record.dataset, record.series, one.name, int(seed)) not in done
     ]
     os.environ["OMP_NUM_THREADS"] = "1"
-    rows: list[Row] = []
     with ProcessPoolExecutor(options.jobs, get_context("spawn")) as workers:
         judged = workers.map(judge, tasks, chunksize=max(min(TOGETHER, len(tasks) // (4 * options.jobs)), 1))
         for row in track(judged, "judging", len(tasks), console=Console(stderr=True)):
@@ -64,6 +67,13 @@ def main() -> None:
                 options.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     _show(rows, options.development)
     sys.exit(any(row["error"] for row in rows))
+
+
+def _earlier(out: Path | None) -> list[Row]:
+    """The rows of an earlier run that did not fail."""
+    if out is None or not out.exists():
+        return []
+    return [row for row in json.loads(out.read_text(encoding="utf-8")) if not row["error"]]
 
 
 def _candidates(options: argparse.Namespace) -> Sequence[Candidate]:
@@ -96,7 +106,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--development", action="store_true", help="compare candidates on a few series of each family")
     parser.add_argument("--check-causal", action="store_true", help="score series cut short, too")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path, help="JSON of every series")
+    parser.add_argument("--out", type=Path, help="JSON of every series; goes on from it where it exists")
     return parser.parse_args()
 
 

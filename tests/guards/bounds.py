@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.guards.guard import Guard
-from tests.guards.serving import LOOP, PARTITION, RECOVERY, REFUSALS
+from tests.guards.serving import FAULTS, LOOP, PARTITION, RECOVERY, REFUSALS
 
 HOLDING = "tests/serving/test_bounds.py"
 
@@ -27,6 +27,22 @@ BOUNDS = (
         (f"{REFUSALS}::test_a_new_partition_waits_for_its_outputs_and_the_others_go_on",),
     ),
     Guard(
+        "small batches of one fetch that unpack to much fill the memory together",
+        "streamae/topics/kafka_batches.py",
+        {"        if self.room <= 0:\n            raise StopIteration\n": ""},
+        (
+            "tests/topics/test_batches.py::test_no_more_is_given_out_at_once_than_there_is_room_for_and_none_is_left_out",
+            "tests/topics/test_foreign_batches.py::test_a_poll_brings_no_more_than_fits_however_small_the_batches_were",
+        ),
+    ),
+    Guard(
+        "a poll goes on asking where there is no room left",
+        "streamae/topics/kafka_mended.py",
+        {"return taken if self._room > 0 else max_records": "return taken"},
+        ("tests/topics/test_foreign_batches.py::test_a_poll_brings_no_more_than_fits_however_small_the_batches_were",),
+        hangs=True,
+    ),
+    Guard(
         "series without end fill the memory",
         PARTITION,
         {"if not self.detector.has_room(readings, self.settings.most_series):": "if False:"},
@@ -37,6 +53,12 @@ BOUNDS = (
         "streamae/detection/windows.py",
         {"return len(readings) == 1 and self._left_at(int(readings.time[0])) + new <= most": "return False"},
         (f"{HOLDING}::test_series_that_come_and_go_need_room_for_those_at_hand_only",),
+    ),
+    Guard(
+        "a transaction that fails again and again, as on a full disk, is tried without a pause",
+        LOOP,
+        {'if not self._notices.say("transaction", failed):': 'if self._notices.say("transaction", failed) is None:'},
+        (f"{FAULTS}::test_a_full_disk_is_waited_for_without_haste_and_said_once",),
     ),
     Guard(
         "dead letters become a copy of a topic that was mapped wrongly",

@@ -36,6 +36,12 @@ def kafka_stand(kafka_address: str, tmp_path: Path, topic_name: Callable[[str], 
     yield from _stand(f"kafka://{kafka_address}", tmp_path, topic_name, 2)
 
 
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Stand]:
+    """A stand whose topics are embedded: for what has nothing to do with brokers."""
+    yield from _stand(f"embedded://{tmp_path / 'topics.db'}", tmp_path, str, 1)
+
+
 def _stand(url: str, folder: Path, topic_name: Callable[[str], str], partitions: int) -> Iterator[Stand]:
     made = Stand(url, topic_name("plant"), folder, partitions)
     yield made

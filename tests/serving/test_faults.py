@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from itertools import chain
 from random import Random
 from typing import get_args
 
 import pytest
 
+from streamae.serving.loop import PAUSE_S
+from streamae.topics.embedded_sink import EmbeddedSink
 from tests.graphs import tiny_artifact
 from tests.serving.failing import Fault, failing
 from tests.serving.fleet import LENGTH, SETTINGS, STRIDE, fleet_log
@@ -58,3 +62,34 @@ def test_transactions_that_fail_at_random_change_nothing(fleet: Stand) -> None:
             wait_for(lambda: len(met) > 10, 40)
         wait_for(lambda: sum(service().committed.values()) >= fleet.published, 40)
     assert Outcome.of(fleet).equals(undisturbed(fleet))
+
+
+def test_a_full_disk_is_waited_for_without_haste_and_said_once(
+    embedded: Stand, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    full, begin = threading.Event(), EmbeddedSink.begin
+
+    def begin_within_bounds(sink: EmbeddedSink) -> None:
+        """SQLite grows a file no further than it may, which is never less than it has."""
+        sink._log.db.execute(f"PRAGMA max_page_count={1 if full.is_set() else 2**31}")
+        begin(sink)
+
+    monkeypatch.setattr(EmbeddedSink, "begin", begin_within_bounds)
+    embedded.changes = dict(SETTINGS)
+    embedded.champion(tiny_artifact(length=LENGTH, stride=STRIDE))
+    log = fleet_log(embedded.config.topics.readings, seed=8, ticks=200)
+    with embedded.running() as service:
+        failed = service().telemetry.transactions.labels("failed")._value
+        with published(embedded, log, per_second=500):
+            wait_for(lambda: sum(service().committed.values()) > 200)
+            full.set()
+            began = time.monotonic()
+            wait_for(lambda: failed.get() > 6)
+            lasted_s, healthy = time.monotonic() - began, service().health()["healthy"]
+            full.clear()
+        wait_for(lambda: sum(service().committed.values()) >= embedded.published)
+        said = caplog.text.count("full. Free some space")
+    assert healthy
+    assert 0 < said == caplog.text.count("transactions succeed again")
+    assert lasted_s > (6 - said) * PAUSE_S > 0
+    assert Outcome.of(embedded).equals(undisturbed(embedded))

@@ -5,10 +5,8 @@ from __future__ import annotations
 import signal
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
-import pytest
 
 from tests.serving.process import Process
 from tests.serving.stand import CALM, Stand, at, wait_for
@@ -123,9 +121,3 @@ def test_a_process_that_was_stopped_for_too_long_ends_itself(embedded: Stand) ->
         assert "another may have taken over" in process.said()
     finally:
         process.close()
-
-
-@pytest.fixture
-def embedded(tmp_path: Path) -> Stand:
-    """A stand whose topics are embedded: for stories that have nothing to do with topics."""
-    return Stand(f"embedded://{tmp_path / 'topics.db'}", "plant", tmp_path, 1)

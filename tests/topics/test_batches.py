@@ -65,3 +65,17 @@ def test_a_batch_that_is_sent_for_its_damaged_header_only_is_passed_by() -> None
     damaged = flip(batch(10), COUNT)
     assert struct.unpack_from(">i", damaged, COUNT)[0] > 10**6
     assert offsets(fetched(20, damaged, batch(20), batch(30)).take()) == list(range(20, 40))
+
+
+def test_no_more_is_given_out_at_once_than_there_is_room_for_and_none_is_left_out() -> None:
+    found = fetched(3, batch(0), batch(10))
+    taken = []
+    for _ in range(6):
+        assert found
+        found.bounded.room = 4  # bytes: records of one or two
+        taken.append(offsets(found.take(100)))
+    assert taken == [[3, 4, 5, 6], [7, 8, 9, 10], [11, 12], [13, 14], [15, 16], [17, 18]]
+    assert found.next_fetch_offset == 19
+    found.bounded.room = 100
+    assert offsets(found.take(100)) == [19]
+    assert not found

@@ -48,6 +48,26 @@ def test_a_batch_that_would_fill_the_memory_is_not_unpacked(
     member.sink.close()
 
 
+def test_a_poll_brings_no_more_than_fits_however_small_the_batches_were(
+    stage: Stage, kafka_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_batches, "AT_ONCE", 1_500_000)
+    packed = [(b"%d" % pump, b"0" * 1_000_000) for pump in range(20)]  # on both partitions
+    for record in packed:
+        publish(kafka_address, stage.readings, [record], "gzip")
+    member = stage.running()
+    polls = []
+
+    def all_came() -> bool:
+        polls.append(values(member.source.poll(0.1).records))
+        return sum(map(len, polls)) == len(packed)
+
+    eventually(all_came)
+    assert max(map(len, polls)) == 2
+    member.source.close()
+    member.sink.close()
+
+
 def test_headers_may_have_any_name(stage: Stage, kafka_address: str) -> None:
     wanted = [(b"pump-%d" % number, b"reading-%d" % number) for number in range(3)]
     publish_with_headers(kafka_address, stage.readings, wanted)
