@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from kafka import KafkaProducer
 
-from streamae.serving import holds
+from streamae.serving import holds, loop
 from streamae.topics import kafka_batches
 from tests.graphs import tiny_artifact
 from tests.kafka.broker import Broker
+from tests.serving.failing import Fault, failing
 from tests.serving.outcome import Outcome
 from tests.serving.stand import CALM, HOT, Stand, at, reading, wait_for
 from tests.topics.member import drain
@@ -71,6 +73,29 @@ def test_a_damaged_batch_holds_its_partition_until_it_is_mended(
     assert "[0] goes on" in caplog.text
     assert caplog.text.count(" is held: ") == 1
     undisturbed = stand.twin()
+    undisturbed.serve_all()
+    assert Outcome.of(stand).equals(Outcome.of(undisturbed))
+    undisturbed.close()
+
+
+def test_a_hold_does_not_outlast_the_transaction_that_failed_meanwhile(
+    stand: Stand, broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would be released into the restore, and what the windows hold would not be read again."""
+    monkeypatch.setattr(holds, "HOLD_S", 1.0)
+    monkeypatch.setattr(loop, "PAUSE_S", 1.5)  # before a connection that is away is tried again
+    fails, met = threading.Event(), list[Fault]()
+    stand.open = failing(iter(lambda: "renew" if fails.is_set() and not met else "none", None), met)
+    damage(broker, stand)
+    with stand.running() as service:
+        wait_for(lambda: service().committed == {0: 20, 1: 60})
+        wait_for(lambda: HELD in caplog.text)
+        damage(broker, stand)
+        fails.set()
+        stand.publish([("right", tick, CALM) for tick in range(60, 70)], 1)
+        wait_for(lambda: service().committed == {0: 60, 1: 70})
+    assert met == ["renew"]
+    undisturbed = stand.twin(open=Stand.open)
     undisturbed.serve_all()
     assert Outcome.of(stand).equals(Outcome.of(undisturbed))
     undisturbed.close()
