@@ -68,19 +68,19 @@ class Graph(nn.Module):
         squares = torch.stack([(one - rows).square() * there for one in expected], dim=1)  # [B, P, R, C]
         counted = (self.groups @ there).unsqueeze(1)  # [B, 1, G, C]
         means = (self.groups @ squares) / counted.clamp_min(1)
-        views = len(self.groups) // 2
-        whole = means[:, :, :views]
-        recent = torch.where(counted[:, :, views:] > 0, means[:, :, views:], whole)
-        share = (counted[:, :, :views] / self.groups[:views].sum(dim=1)[:, None]).expand(whole.shape)
+        whole, newest = means.chunk(2, dim=2)
+        counted_whole, counted_newest = counted.chunk(2, dim=2)
+        recent = torch.where(counted_newest > 0, newest, whole)
+        share = (counted_whole / self.groups.chunk(2)[0].sum(dim=1, keepdim=True)).expand(whole.shape)
         return ChannelErrors(*(one.flatten(1, 2) for one in ((2 * whole + recent) / 3, whole, share)))
 
     def calibrated(self, errors: ChannelErrors, profile: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The outputs of the graph: channels in error units, each counting by how much of it was there."""
-        unit = profile[:, 2:3]
+        unit = profile.narrow(1, 2, 1)
         weight = errors.share * self.scored
         causal = self.scored * errors.causal / (unit * self.unit)
         settled = self.scored * errors.settled / (unit * self.settled_unit)
-        heard = (errors.share > 0) * self.say[:, None]
+        heard = (errors.share > 0) * self.say.unsqueeze(1)
         error, settled_error = (_over_channels(one, weight, self.say) for one in (causal, settled))
         return error, settled_error, _joined(causal, heard)
 
@@ -104,14 +104,16 @@ class FullGraph(nn.Module):
         expected, codes = zip(*(part(rows, seen) for part in self.served.parts), strict=True)
         error, settled, channel = self.served.calibrated(self.served.off(expected, rows, seen), profile)
         shown = show(expected[-1], self.served.length).expand(windows.shape)
-        reconstruction = shown * profile[:, 1:2] + profile[:, 0:1]
+        centre, spread, _ = profile.chunk(3, dim=1)
+        reconstruction = shown * spread + centre
         return error[:-1], settled[:-1], channel[:-1], reconstruction[:-1], torch.cat(codes, dim=1)[:-1]
 
 
 def scale(windows: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:
     """Windows in scales from their centre, silence as 0: [B, T, C]; and which cells were observed."""
     observed = ~torch.isnan(windows)
-    scaled = ((windows - profile[:, 0:1]) / profile[:, 1:2]).clamp(-FURTHEST, FURTHEST)
+    centre, spread, _ = profile.chunk(3, dim=1)
+    scaled = ((windows - centre) / spread).clamp(-FURTHEST, FURTHEST)
     return torch.where(observed, scaled, 0.0), observed
 
 

@@ -63,7 +63,7 @@ def look(windows: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _rows(windows: Tensor, observed: Tensor, view: View) -> tuple[Tensor, Tensor]:
-    values, seen = windows[:, -view.ticks :], observed[:, -view.ticks :]
+    values, seen = (one.narrow(1, one.shape[1] - view.ticks, view.ticks) for one in (windows, observed))
     if view.to_row == 1:
         return values, seen
     older = view.rows * view.to_row - view.ticks
@@ -76,8 +76,9 @@ def show(rows: Tensor, length: int) -> Tensor:
     """Windows [B, T, C] from the rows of all views [B, R, C]: every tick by the finest view that shows it."""
     shown = []
     newer = 0
-    for view, place in reversed(list(zip(views(length), places(length), strict=True))):
-        ticks = rows[:, place].repeat_interleave(view.to_row, dim=1)[:, -view.ticks :]
-        shown.append(ticks[:, : view.ticks - newer])
+    of_views = torch.split(rows, [view.rows for view in views(length)], dim=1)
+    for view, own in reversed(list(zip(views(length), of_views, strict=True))):
+        ticks = own.repeat_interleave(view.to_row, dim=1)
+        shown.append(ticks.narrow(1, ticks.shape[1] - view.ticks, view.ticks - newer))
         newer = view.ticks
     return torch.cat(shown[::-1], dim=1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,6 +80,17 @@ def material(frame: pd.DataFrame) -> Material:
 
 
 @pytest.fixture(scope="session", params=["lstm", "transformer", "pca", "kmeans", "neighbours"])
-def artifact(request: pytest.FixtureRequest, frame: pd.DataFrame) -> Artifact:
-    torch.set_num_threads(1)
-    return job.train(configured(request.param), frame)
+def artifact(
+    request: pytest.FixtureRequest, frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Artifact:
+    """What training gives; made once for all processes of a test run, for it takes long."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = (folder if worker_id == "master" else folder.parent) / f"artifact-{request.param}"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = shared / "made"
+        if not made.exists():
+            torch.set_num_threads(1)
+            made.write_bytes(msgspec.msgpack.encode(job.train(configured(request.param), frame).encode()))
+        return Artifact.decode(msgspec.msgpack.decode(made.read_bytes(), type=dict[str, bytes]))

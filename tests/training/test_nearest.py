@@ -183,7 +183,8 @@ def test_the_exported_graph_chooses_as_the_network_does(name: str, kind: Kind) -
 def check_chosen_alike(part: Autoencoder, kind: Kind) -> None:
     """As a part that has learnt from 200 windows of a kind: whatever is tied, and whatever stands beside a window."""
     graph = Graph([part], SHAPE.rows, torch.ones(SHAPE.channels)).eval()
-    session = onnxruntime.InferenceSession(export(graph, SHAPE.rows).model, providers=["CPUExecutionProvider"])
+    exported = export(graph, SHAPE.rows, type(part).__name__.encode())  # once, then only filled
+    session = onnxruntime.InferenceSession(exported.model, providers=["CPUExecutionProvider"])
     windows = torch.cat([kind(200)[:100], kind(100, 1), switches(50, 2), noise(50, 3)])
     windows = torch.where(somewhere(windows), windows, torch.nan)[
         torch.randperm(300, generator=torch.Generator().manual_seed(0))

@@ -70,7 +70,7 @@ def test_graphs_of_one_kind_are_exported_once_and_filled_anew() -> None:
     assert filled == first.refilled(after)
     embedding = outputs(anew)[-1]
     assert embedding.shape == (30, 3 * 5)  # another structure after all
-    assert export(graph_of("lstm", LENGTH), LENGTH, b"another") != filled
+    assert export(graph_of("neighbours", LENGTH), LENGTH, b"another") != filled
 
 
 def test_weights_of_another_shape_cannot_be_refilled() -> None:

@@ -77,16 +77,22 @@ class Linear(Part):
         return self.mean.unsqueeze(1) + torch.bmm(coordinates, self.components)
 
     def _rows(self, cells: Tensor) -> Tensor:
-        heights = [place.stop - place.start for place in self.places]
+        heights = _heights(self.places)
         each = cells.float().reshape(len(heights), cells.shape[1], max(heights), -1)
-        return torch.cat([one[:, max(heights) - height :] for one, height in zip(each, heights, strict=True)], dim=1)
+        own = [one.narrow(1, max(heights) - height, height) for one, height in zip(each, heights, strict=True)]
+        return torch.cat(own, dim=1)
 
 
 def stacked(rows: Tensor, places: Sequence[slice]) -> Tensor:
     """Views [V, B, D] from the rows of all [B, R, C], each padded to the highest with zeros at its old end."""
-    highest = max(place.stop - place.start for place in places)
-    padded = [functional.pad(rows[:, one], (0, 0, highest - one.stop + one.start, 0)) for one in places]
+    heights = _heights(places)
+    each = torch.split(rows, heights, dim=1)
+    padded = [functional.pad(one, (0, 0, max(heights) - height, 0)) for one, height in zip(each, heights, strict=True)]
     return torch.stack([one.flatten(1) for one in padded])
+
+
+def _heights(places: Sequence[slice]) -> list[int]:
+    return [place.stop - place.start for place in places]
 
 
 def fit_linear(rows: Tensor, rank: int, places: Sequence[slice]) -> Linear:

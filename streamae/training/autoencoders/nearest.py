@@ -87,7 +87,7 @@ class Neighbours(Nearest):
 
 def shares(distances: Tensor, count: int) -> Tensor:
     """What each window of a bank counts for, by distances [B, N]: the `count` nearest share, and ties with the last."""
-    furthest = distances.topk(min(count, distances.shape[1]), dim=1, largest=False).values[:, -1:]
+    furthest = distances.topk(min(count, distances.shape[1]), dim=1, largest=False).values.amax(dim=1, keepdim=True)
     near = (distances <= furthest).double()
     return near / near.sum(dim=1, keepdim=True)
 

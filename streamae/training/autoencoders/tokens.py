@@ -28,7 +28,8 @@ class Tokens(nn.Module):
 
     def join(self, tokens: Tensor) -> Tensor:
         """[B, L, S * C] -> [B, R, C]."""
-        return tokens.reshape(-1, self._pad + self.shape.rows, self.shape.channels)[:, self._pad :]
+        padded = tokens.reshape(-1, self._pad + self.shape.rows, self.shape.channels)
+        return padded.narrow(1, self._pad, self.shape.rows)
 
 
 def zero_linear(inputs: int, outputs: int) -> nn.Linear:
