@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from streamae.detection.detector import Checkpoint
-from streamae.detection.state import read_state
 from streamae.errors import DataError, RecordsGone, TopicsChanged, TopicsError
 from streamae.serving.models import Models
 from streamae.serving.partition import NO_EPISODES, Partition, split
@@ -118,9 +117,7 @@ class Restore:
 
     def _finish(self, partition: Partition) -> Partition:
         if self._checkpoint is not None:
-            state = self._episodes(self._checkpoint)
-            partition.detector.restore(self._checkpoint.partition_newest, state)
-            partition.state_at, partition.written_state = self._checkpoint.state_at, state
+            self._take_over(partition, self._checkpoint)
         self._around.source.resume(self.number, partition.next_offset)
         return partition
 
@@ -148,8 +145,7 @@ class Restore:
         partition = self._partition_of(None)
         partition.next_offset = committed.offset
         if checkpoint is not None:
-            partition.state_at, partition.written_state = checkpoint.state_at, self._episodes(checkpoint)
-            partition.detector.restore(checkpoint.partition_newest, partition.written_state)
+            self._take_over(partition, checkpoint)
             partition.restart(partition.detector.scorer, partition.detector)
         return partition
 
@@ -159,19 +155,19 @@ class Restore:
         assert scorer is not None  # noqa: S101  the service starts with a champion
         return Partition(self.number, around.settings, scorer, around.beat, around.topic_id)
 
-    def _episodes(self, checkpoint: Checkpoint) -> bytes:
-        if checkpoint.state_at is None:
-            return NO_EPISODES
-        topic = self._around.settings.state
-        state = self._around.source.record_at(topic, self.number, checkpoint.state_at)
+    def _take_over(self, partition: Partition, checkpoint: Checkpoint) -> None:
+        """Event time and episodes, as the last commit left them."""
+        state, topic = NO_EPISODES, self._around.settings.state
+        if checkpoint.state_at is not None:
+            state = self._around.source.record_at(topic, self.number, checkpoint.state_at)
         try:
-            read_state(state)
+            partition.detector.restore(checkpoint.partition_newest, state)
         except DataError as error:
             raise RecordsGone(
                 f"{topic}[{self.number}]@{checkpoint.state_at}, which the last commit names: {error}; was the topic "
                 "written by another program? Reset this group's offset to go on without what was firing"
             ) from error
-        return state
+        partition.state_at, partition.written_state = checkpoint.state_at, state
 
     def _refuse_another_topic(self, topic_id: str) -> None:
         """The same offsets mean other records in a topic that was deleted and made again."""

@@ -10,6 +10,7 @@ import kafka.errors as faults
 import kafka.net.compat
 import kafka.net.manager
 from kafka.consumer.fetcher import Fetcher
+from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.net.inet import KafkaNetSocket
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
@@ -89,6 +90,18 @@ class _Fetcher(Fetcher):  # type: ignore[misc]
         return found, again
 
 
+class _Coordinator(ConsumerCoordinator):  # type: ignore[misc]
+    """Sees a rejoin through, once it has begun.
+
+    kafka-python begins one when a topic's partitions have changed, and looks at each poll whether it still has to: no
+    more, once it has shared them out itself. Where a poll ends before the broker has confirmed that, nobody takes the
+    answer, and the member is without partitions, without heartbeats and without an error for ever.
+    """
+
+    def need_rejoin(self) -> bool:
+        return bool(self.rejoining or super().need_rejoin())
+
+
 class _Manager(KafkaConnectionManager):  # type: ignore[misc]
     """Waits longer and longer for a broker that takes connections and hangs up, as one behind a balancer does.
 
@@ -109,4 +122,5 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
 
 kafka.net.manager.KafkaTCPTransport, kafka.net.manager.KafkaSSLTransport = _PlainTransport, _TlsTransport
 kafka.consumer.group.Fetcher = _Fetcher
+kafka.consumer.group.ConsumerCoordinator = _Coordinator
 kafka.net.compat.KafkaConnectionManager = _Manager

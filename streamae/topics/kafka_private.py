@@ -6,6 +6,7 @@ import importlib.metadata
 from typing import Any
 
 import kafka.consumer.fetcher
+import kafka.coordinator.consumer
 import kafka.net.manager
 import kafka.net.transport
 import kafka.producer.sender
@@ -26,6 +27,7 @@ def probe() -> None:
             kafka.consumer.fetcher.Fetcher,
             ("_send_list_offsets_requests", "PartitionRecords", "fetched_records", "_append"),
         ),
+        (kafka.coordinator.consumer.ConsumerCoordinator, ("need_rejoin",)),
         (kafka.consumer.fetcher.Fetcher.PartitionRecords, ("_unpack_records", "drain", "take")),
         (
             kafka.net.manager.KafkaConnectionManager,

@@ -83,6 +83,7 @@ class KafkaSource:
             self._coordinator = private(self._consumer, "_coordinator")
             self._undecided = private(self._coordinator, "_offset_fetch_futures")
             private(self._coordinator, "_heartbeat_enabled")
+            private(self._coordinator, "rejoining")
             self._cluster = private(self._consumer, "_cluster")
             private(self._cluster, "topic_id")
             self._rebalances = _Rebalances()

@@ -28,6 +28,7 @@ class Api(IntEnum):
     METADATA = 3
     OFFSET_FETCH = 9
     HEARTBEAT = 12
+    SYNC_GROUP = 14
     API_VERSIONS = 18  # the first of each connection
     INIT_PRODUCER_ID = 22
     END_TXN = 26

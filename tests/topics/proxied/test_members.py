@@ -15,6 +15,7 @@ import pytest
 from streamae.errors import Fenced, RecordsGone, TopicsError, Unreachable
 from streamae.topics.topics import Output, Position
 from tests.kafka.proxy import Api, Proxy
+from tests.serving.administering import add_partitions
 from tests.topics.member import Member, Stage, drain, eventually, values
 
 pytest.importorskip("kafka", reason="topics on Kafka need streamae[serve]")
@@ -96,6 +97,19 @@ def test_a_second_member_takes_its_share_and_no_more(stage: Stage) -> None:
     eventually(shared)
     assert len(lost) == 1
     assert gained == lost
+
+
+def test_a_rejoin_that_takes_longer_than_a_poll_is_seen_through(stage: Stage, proxy: Proxy) -> None:
+    """kafka-python forgets it: the member has no partitions and no heartbeats, and says nothing."""
+    member = stage.running(1)
+    member.take(1)
+    source: Any = member.source
+    add_partitions(f"kafka://{proxy.address}", stage.readings, 3)
+    with proxy.rule(Api.SYNC_GROUP, "answer", "hold", times=1) as rule:
+        source._consumer._cluster.request_update()
+        eventually(lambda: source.poll(0.1) and rule.met.is_set())
+        source.poll(0.1)
+    assert eventually(lambda: source.poll(0.1).assigned) == {2}
 
 
 def test_a_member_knows_the_partitions_before_it_shares_them_out(stage: Stage) -> None:
