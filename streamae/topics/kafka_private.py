@@ -28,7 +28,7 @@ def probe() -> None:
             ("_send_list_offsets_requests", "PartitionRecords", "fetched_records", "_append"),
         ),
         (kafka.coordinator.consumer.ConsumerCoordinator, ("need_rejoin",)),
-        (kafka.consumer.fetcher.Fetcher.PartitionRecords, ("_unpack_records", "drain", "take")),
+        (kafka.consumer.fetcher.Fetcher.PartitionRecords, ("_unpack_records", "drain")),
         (
             kafka.net.manager.KafkaConnectionManager,
             ("_build_transport", "_connect", "reset_backoff", "update_backoff", "connection_delay"),

@@ -49,7 +49,7 @@ def main() -> None:
     if why := missing():
         sys.exit(why)
     chosen = (development if options.development else records)(options.families.split(","))
-    rows = _earlier(options.out)
+    rows = [] if options.check_causal else earlier(options.out)  # which says not whether that was looked at
     done = {(row["family"], row["series"], row["candidate"], row["seed"]) for row in rows}
     tasks = [
         (record, one, int(seed), options.check_causal)
@@ -69,11 +69,13 @@ def main() -> None:
     sys.exit(any(row["error"] for row in rows))
 
 
-def _earlier(out: Path | None) -> list[Row]:
+def earlier(out: Path | None) -> list[Row]:
     """The rows of an earlier run that did not fail."""
     if out is None or not out.exists():
         return []
-    return [row for row in json.loads(out.read_text(encoding="utf-8")) if not row["error"]]
+    rows = [row for row in json.loads(out.read_text(encoding="utf-8")) if not row["error"]]
+    print(f"{len(rows)} rows are those of an earlier run, from {out}")
+    return rows
 
 
 def _candidates(options: argparse.Namespace) -> Sequence[Candidate]:
@@ -106,7 +108,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--development", action="store_true", help="compare candidates on a few series of each family")
     parser.add_argument("--check-causal", action="store_true", help="score series cut short, too")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path, help="JSON of every series; goes on from it where it exists")
+    parser.add_argument("--out", type=Path, help="JSON of every series; goes on from what is there")
     return parser.parse_args()
 
 

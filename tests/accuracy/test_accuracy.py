@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
+from tests.accuracy.__main__ import earlier
 from tests.accuracy.judging import Candidate, Row, judge
 from tests.accuracy.recordings import DEVELOPMENT, FAMILIES, development, records
 from tests.accuracy.tables import MACRO, by_family, left_out_choice, served, spread
@@ -46,6 +50,13 @@ def test_a_family_has_no_say_in_its_own_choice() -> None:
 def test_what_failed_is_left_out_of_means() -> None:
     failed = {"family": "a", "series": "a3", "candidate": "lstm", "seed": 0, "error": "DataError: too short"}
     assert by_family([*ROWS, failed]).equals(by_family(ROWS))
+
+
+def test_what_did_not_fail_in_an_earlier_run_is_not_run_again(tmp_path: Path) -> None:
+    rows = [{"series": "pump", "error": ""}, {"series": "valve", "error": "DataError: too short"}]
+    (tmp_path / "out.json").write_text(json.dumps(rows))
+    assert earlier(tmp_path / "out.json") == rows[:1]
+    assert earlier(tmp_path / "none.json") == earlier(None) == []
 
 
 def test_the_gate_serves_the_baseline_where_it_is_not_worth_it() -> None:
