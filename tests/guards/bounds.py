@@ -12,7 +12,7 @@ BOUNDS = (
         "a topic that was deleted and made again while it is read is taken for the old one",
         LOOP,
         {'self._source.identity() not in ("", self._around.topic_id)': "False"},
-        (f"{REFUSALS}::test_a_topic_that_was_made_again_is_not_taken_for_the_old_one",),
+        (f"{REFUSALS}::test_a_service_that_runs_asks_whether_the_topic_is_still_the_same",),
     ),
     Guard(
         "a topic that was deleted and made again between two starts is taken for the old one",

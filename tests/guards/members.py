@@ -21,7 +21,7 @@ MEMBERS = (
     Guard(
         "P3: what cannot be read makes every later poll spin for ever",
         BATCHES,
-        {"            self.drain()\n": ""},
+        {"                self.drain()\n": ""},
         (f"{JOINING}::test_a_damaged_batch_is_told_and_no_endless_loop",),
         hangs=True,
     ),
@@ -29,7 +29,7 @@ MEMBERS = (
         "a partition whose records cannot be read is asked for again and again, and holds up the others",
         SOURCE,
         {"                self.hold(error.records.partition)\n": ""},
-        ("tests/serving/test_damaged.py::test_a_damaged_batch_holds_its_partition_until_it_is_mended",),
+        (f"{JOINING}::test_a_damaged_batch_is_told_and_no_endless_loop",),
     ),
     Guard(
         "some kB unpack to gigabytes",

@@ -67,6 +67,14 @@ class _Cut(Exception):
     pass
 
 
+@dataclass
+class _Connection:
+    client: socket.socket
+    broker: socket.socket
+    asked: dict[int, int] = field(default_factory=dict)  # correlation id -> api key
+    ended: set[Side] = field(default_factory=set)
+
+
 class Proxy:
     """Listens on a port of its own; `target` is set once the broker behind it has started."""
 
@@ -77,6 +85,7 @@ class Proxy:
         self._rules: list[Rule] = []
         self._sockets: list[socket.socket] = [self._listener]
         self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
         self._start(self._accept)
 
     def _start(self, run: object, *arguments: object) -> None:
@@ -117,24 +126,38 @@ class Proxy:
                     client.close()
                     continue
                 self._sockets += [client, broker]
-                asked: dict[int, int] = {}  # correlation id -> api key
-                self._start(self._pump, client, broker, "request", asked)
-                self._start(self._pump, broker, client, "answer", asked)
+                self._threads = [thread for thread in self._threads if thread.is_alive()]
+                connection = _Connection(client, broker)
+                self._start(self._pump, connection, "request")
+                self._start(self._pump, connection, "answer")
 
-    def _pump(self, source: socket.socket, sink: socket.socket, side: Side, asked: dict[int, int]) -> None:
+    def _pump(self, connection: _Connection, side: Side) -> None:
+        source, sink = connection.client, connection.broker
+        if side == "answer":
+            source, sink = sink, source
         with suppress(OSError, _Cut):
             while True:
                 frame = _frame(source)
                 if side == "request":
                     api, _, correlation = struct.unpack_from(">hhi", frame, 4)
-                    asked[correlation] = api
+                    connection.asked[correlation] = api
                 else:
-                    api = asked.pop(struct.unpack_from(">i", frame, 4)[0], -1)
+                    api = connection.asked.pop(struct.unpack_from(">i", frame, 4)[0], -1)
                 if self._passes(api, side, frame):
                     sink.sendall(frame)
         for each in (source, sink):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+        self._forget(connection, side)
+
+    def _forget(self, connection: _Connection, side: Side) -> None:
+        """Close the sockets once both ways have ended: a long run makes thousands of connections."""
+        with self._lock:
+            connection.ended.add(side)
+            if len(connection.ended) == 2:
+                for each in (connection.client, connection.broker):
+                    self._sockets.remove(each)
+                    each.close()
 
     def _passes(self, api: int, side: Side, frame: bytes) -> bool:
         rule = next((rule for rule in self._rules if rule.takes(api, side)), None)
@@ -153,7 +176,7 @@ class Proxy:
         """Break every connection and end every thread."""
         for rule in self._rules:
             rule.lifted.set()
-        for each in self._sockets:
+        for each in list(self._sockets):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:

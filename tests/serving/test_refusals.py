@@ -218,6 +218,18 @@ def test_a_topic_that_was_made_again_is_not_taken_for_the_old_one(
         wait_for(lambda: service().committed == {0: 120})
 
 
+def test_a_service_that_runs_asks_whether_the_topic_is_still_the_same(
+    single: Stand, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the new one holds as many records already, no offset tells."""
+    single.publish(overheats())
+    with single.running() as service:
+        wait_for(lambda: service().committed == {0: 60})
+        monkeypatch.setattr(KafkaSource, "identity", lambda source: "another")
+        wait_for(lambda: "[0] is held: " in caplog.text)
+    assert "was deleted and made again" in caplog.text
+
+
 def test_a_checkpoint_of_another_topic_of_the_same_name_holds_the_partition(
     single: Stand, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,8 +41,8 @@ def test_a_permission_that_is_withdrawn_is_waited_for(
                 if kind == "state":  # read at a restore only
                     process.kill()
                     process.start()
-                    wait_for(lambda: "] waits: " in process.said())
-                wait_for(lambda: "not allowed" in process.said() or "AuthorizationFailed" in process.said())
+                wait_for(lambda: ("] waits: " if kind == "state" else "trying on: ") in process.said())
+                assert "not allowed" in process.said() or "AuthorizationFailed" in process.said()
                 assert process.exit_code is None
         wait_for(lambda: process.committed() >= guarded.published)
         assert process.stop() == 0

@@ -257,6 +257,9 @@ def test_a_damaged_batch_is_told_and_no_endless_loop(stage: Stage, proxy: Proxy)
     (records,) = eventually(lambda: member.source.poll(0.1).damaged)
     assert records[:3] == (0, 0, 20)
     assert "crc" in records.why
+    assert not any(member.source.poll(0.3).damaged for _ in range(3))  # until it is resumed
+    member.source.resume(0, 0)
+    eventually(lambda: member.source.poll(0.1).damaged)
     reader = stage.store.reader(stage.readings, "earliest")
     for _ in range(2):
         with pytest.raises(TopicsError, match=rf"{stage.readings}\[0\]: offsets 0 to 19: .*crc"):
