@@ -6,6 +6,7 @@
 #   make test                           lint, types, arrows between rooms, every test
 #   make real                           recorded machines through a real topic, held against their labels
 #   make accuracy                       how well anomalies are found on labelled series, beside baselines
+#   make family                         every kind of autoencoder: trained, exported, measured, held against labels
 #   make faults                         faults by the hundred on three real brokers, an hour; resumable
 #   make soak                           an hour at half load, a fault a minute: memory, descriptors, lag
 #   make hostile                        a million records, good ones among hostile ones, on a real broker
@@ -25,13 +26,13 @@ coproc broker { exec $(BIN)/python tests/kafka/broker.py; }; pid=$$broker_PID; \
 	read -r address <&"$${broker[0]}"
 endef
 
-.PHONY: setup demo test lint real accuracy faults soak fuzz hostile guards bench
+.PHONY: setup demo test lint real accuracy family faults soak fuzz hostile guards bench
 setup: .venv/.done
 
 .venv/.done: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q 'uv>=0.5'
-	$(BIN)/uv pip install -q --python $(BIN)/python -e '.[train,serve,cpu,bench,dev]'
+	$(BIN)/uv pip install -q --python $(BIN)/python -e '.[train,tune,serve,cpu,bench,dev]'
 	touch $@
 
 demo: setup
@@ -57,6 +58,10 @@ real: setup
 
 accuracy: setup
 	$(BIN)/python -m tests.accuracy $(ARGS)
+
+family: setup
+	$(BIN)/python -m tests.family --out build/family.json $(ARGS)
+	$(BIN)/python -m tests.family --real --out build/family_real.json $(ARGS)
 
 faults: setup
 	$(BIN)/python -m tests.faults --out build/faults.jsonl $(ARGS)

@@ -15,7 +15,7 @@ COPY pyproject.toml README.md LICENSE ./
 RUN mkdir streamae \
     && touch streamae/__init__.py \
     && /opt/streamae/bin/pip install --no-cache-dir \
-        ${TORCH_INDEX_URL:+--extra-index-url "${TORCH_INDEX_URL}"} ".[train,serve,cpu]"
+        ${TORCH_INDEX_URL:+--extra-index-url "${TORCH_INDEX_URL}"} ".[train,tune,serve,cpu]"
 COPY streamae ./streamae
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
     && /opt/streamae/bin/pip install --no-cache-dir --no-deps --force-reinstall /wheels/*.whl \

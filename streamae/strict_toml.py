@@ -6,7 +6,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
@@ -44,13 +44,24 @@ def _filled(value: Any, path: str, environment: Mapping[str, str], faults: list[
 def _faults(raw: Any, kind: Any, path: str) -> list[str]:
     """Every fault of one value; of a section: its keys, then each key's value, then what holds between them."""
     found: list[str] = []
+    kind = _member(raw, kind)
     if isinstance(raw, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-        found += (f"{path}: unknown key `{key}`; {_cure(key, [*fields])}" for key in raw if key not in fields)
+        known = {*fields, kind.__struct_config__.tag_field}
+        found += (f"{path}: unknown key `{key}`; {_cure(key, [*fields])}" for key in raw if key not in known)
         found += (f"{path}: `{key}` is missing" for key, field in fields.items() if field.required and key not in raw)
         for key in (key for key in raw if key in fields):
             found += _faults(raw[key], fields[key].type, f"{path}.{key}")
     return found or list(_refusal(raw, kind, path))
+
+
+def _member(raw: Any, kind: Any) -> Any:
+    """Of the sections that a table may be, the one that it says it is; else what it may be, as it is."""
+    for one in get_args(kind):
+        house = getattr(one, "__struct_config__", None)
+        if house and isinstance(raw, dict) and raw.get(house.tag_field) == house.tag:
+            return one
+    return kind
 
 
 def _refusal(raw: Any, kind: Any, path: str) -> Iterator[str]:

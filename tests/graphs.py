@@ -85,11 +85,15 @@ EXPECTATIONS = """
     shape = Shape (windows)
     own_centre = Slice (centre, zero, last, zero)
     reconstruction = Expand (own_centre, shape)
+"""
+EMBEDDING = """
     embedding_sum = ReduceSum <keepdims = 0> (deviation, one)
     more_embedding = Div (embedding_sum, ticks)
     embedding = Slice (more_embedding, zero, last, zero)
 """
-FULL_OUTPUTS = "float[B, TICKS, CHANNELS] reconstruction, float[B, CHANNELS] embedding"
+CODE_OUTPUT = "float[B, CHANNELS] embedding"
+FULL_OUTPUTS = f"float[B, TICKS, CHANNELS] reconstruction, {CODE_OUTPUT}"
+BODIES = {ERROR_OUTPUTS: ERRORS, FULL_OUTPUTS: EXPECTATIONS + EMBEDDING, CODE_OUTPUT: EMBEDDING}
 
 
 def tiny_artifact(
@@ -112,7 +116,7 @@ def tiny_artifact(
     scored = list(scored or [True] * channels)
     origins = list(origins or [0.0] * channels)
     centres = dict(centres or {})
-    model, full = graph(length, scored, ERROR_OUTPUTS, ERRORS), graph(length, scored, FULL_OUTPUTS, EXPECTATIONS)
+    model, full, encoder = (graph(length, scored, outputs, body) for outputs, body in BODIES.items())
     table = np.zeros((1 + len(centres), 3, channels), np.float32)
     table[:, 1:] = 1
     table[1:, 0] = np.array(list(centres.values()), np.float32)[:, None]
@@ -130,7 +134,8 @@ def tiny_artifact(
         parity=(Parity(batch=1, relative_difference=0.0, threshold_flips=0),),
     )
     none = np.empty(0, np.float32)
-    unproven = Artifact(manifest, model, full, Profiles(tuple(centres), table), Golden(none, none, none, none, none))
+    profiles = Profiles(tuple(centres), table)
+    unproven = Artifact(manifest, model, full, profiles, Golden(none, none, none, none, none), encoder)
     return replace(unproven, golden=golden(unproven))
 
 

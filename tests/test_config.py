@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from streamae.config import Spans, load, parse
+from streamae.config import Spans, Training, load, parse
+from streamae.config.objectives import Denoising, Variational
 from streamae.detection.artifact import WindowSpec
 from streamae.detection.grid import Lateness
 from streamae.errors import ConfigError
@@ -55,7 +56,7 @@ def test_a_file_is_read_and_paths_in_it_start_beside_it(tmp_path: Path) -> None:
     config = load(path)
     assert config.registry == str(tmp_path / "registry")
     assert config.topics.store == f"embedded://{tmp_path}/plant.db"
-    assert config.training.files == [str(tmp_path / "history/*.parquet"), "/data/old.csv"]
+    assert config.training.files == (str(tmp_path / "history/*.parquet"), "/data/old.csv")
 
 
 @pytest.mark.parametrize("store", ["embedded:///var/plant.db", "kafka://one:9092,two:9092"])
@@ -120,6 +121,31 @@ def test_every_line_names_the_file(tmp_path: Path) -> None:
         ("[episodes]\nmin_observed = 1.5", "$.episodes.min_observed: Expected `float` <= 1"),
         ("[training]\nhidden = [64, 0]", "$.training.hidden[1]: Expected `int` >= 1"),
         ("[training]\nhidden = []", "$.training.hidden: Expected `array` of length >= 1"),
+        (
+            "[training]\nhidden = [64, 32]\nlayers = 3",
+            "$.training: hidden has 2 layers, and layers = 3; give one",
+        ),
+        ("[training]\nactivation = 'relu'", "$.training: activation: the gates of an LSTM are what they are; leave it"),
+        ("[training]\nobjective = 'vae'", "$.training.objective: Invalid enum value 'vae'"),
+        ("[training]\nobjective = { name = 'vae' }", "$.training.objective.name: Invalid value 'vae'"),
+        ("[training]\nobjective = { free_bits = 1 }", "$.training.objective: Object missing required field `name`"),
+        (
+            "[training]\nobjective = { name = 'variational', freebits = 1 }",
+            "$.training.objective: unknown key `freebits`; did you mean `free_bits`?",
+        ),
+        (
+            "[training]\nobjective = { name = 'denoising', free_bits = 1 }",
+            "$.training.objective: unknown key `free_bits`; known here: noise, dropped, blocked",
+        ),
+        (
+            "[training]\nobjective = { name = 'masked', share = 1.0 }",
+            "$.training.objective.share: Expected `float` < 1.0",
+        ),
+        ("[training]\nobjective = 'conditional'", "$.training: objective = `conditional` is given the channels that"),
+        (
+            "[training]\nautoencoder = 'pca'\nobjective = 'sparse'",
+            "$: training.objective: pca has no network to train; leave the objective out, or choose dense, conv",
+        ),
         ("[training]\nloss = 'rmse'", "$.training.loss: Invalid enum value 'rmse'"),
         ("[training]\nspans = { fit = 0.8, calibrate = 0.3 }", "$.training.spans: fit + calibrate must not exceed 1"),
         ("[training]\nspans = { judge = 0.8 }", "$.training.spans: unknown key `judge`; known here: fit, calibrate"),
@@ -192,7 +218,7 @@ def test_the_environment_fills_strings(monkeypatch: pytest.MonkeyPatch) -> None:
     config = parse(text + '[topics.client]\nsasl_plain_password = "${SECRET}"\n[training]\nfiles = ["${SECRET}.csv"]\n')
     assert config.topics.store == "kafka://one:9092,two:9092"
     assert config.topics.client == {"sasl_plain_password": "a ${BROKERS} b"}  # what was filled in is not filled again
-    assert config.training.files == ["a ${BROKERS} b.csv"]
+    assert config.training.files == ("a ${BROKERS} b.csv",)
 
 
 def test_every_unset_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,3 +229,19 @@ def test_every_unset_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         "$.training.files[1]: the environment variable NO_FOLDER_HERE is not set",
         "$.training.code: Expected `int` >= 1",
     ]
+
+
+def test_layers_taper_to_the_code() -> None:
+    assert Training(layers=3, code=4).nodes == (64, 24, 12)  # multiples of four heads
+    assert Training(layers=2, code=64).nodes == (64, 64)
+    assert Training(hidden=(32, 16)).nodes == (32, 16)
+
+
+def test_an_objective_is_named_or_given_with_its_parameters() -> None:
+    named, given = (
+        parse(GOOD + f"[training]\nobjective = {text}\n").training.aim
+        for text in ("'variational'", "{ name = 'variational', free_bits = 0.2 }")
+    )
+    assert named == Variational()
+    assert given == Variational(free_bits=0.2)
+    assert parse(GOOD).training.aim == Denoising(noise=0.1)

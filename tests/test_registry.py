@@ -41,7 +41,8 @@ def artifact(name: str = "pumps", graph: bytes = b"graph") -> Artifact:
     windows = np.zeros((2, 4, 1), dtype=np.float32)
     error = np.zeros(2, dtype=np.float32)
     golden = Golden(windows, np.zeros((2, 3, 1), dtype=np.float32), error, error, error[:, None])
-    return Artifact(manifest, graph, b"full", Profiles(("pump-01",), np.zeros((2, 3, 1), dtype=np.float32)), golden)
+    profiles = Profiles(("pump-01",), np.zeros((2, 3, 1), dtype=np.float32))
+    return Artifact(manifest, graph, b"full", profiles, golden, b"the encoder")
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_collect_keeps_what_is_needed(registry: Registry) -> None:
     assert not list((registry.folder / "pumps").glob(".old-*"))
 
 
-@pytest.mark.parametrize("name", [MANIFEST, *FILES])
+@pytest.mark.parametrize("name", [MANIFEST, *FILES, "encoder.onnx"])
 def test_a_damaged_version_is_refused_by_version_and_file(registry: Registry, name: str) -> None:
     path = filled(registry, 1).folder / "pumps" / "v0001" / name
     good = path.read_bytes()

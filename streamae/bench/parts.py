@@ -11,7 +11,8 @@ from streamae.bench.broker import Broker
 from streamae.bench.figures import Parts
 from streamae.bench.load import Load, healthy_values, starts
 from streamae.detection.artifact import Artifact
-from streamae.detection.scoring import MICRO_BATCH, Scorer
+from streamae.detection.runtime import MICRO_BATCH
+from streamae.detection.scoring import Scorer
 
 PROBES = 64 * MICRO_BATCH  # windows that the network is run on, again and again
 PROBE_S = 0.8  # CPU time that is spent on them

@@ -20,7 +20,7 @@ from streamae.bench.model import LENGTH, config_text, named
 from streamae.bench.parts import Alone
 from streamae.bench.served import serve
 from streamae.detection.artifact import Artifact
-from streamae.detection.scoring import MICRO_BATCH
+from streamae.detection.runtime import MICRO_BATCH
 from streamae.errors import ConfigError, StreamaeError
 from streamae.registry import Registry
 from streamae.serving.child import free_port

@@ -11,23 +11,10 @@ from pathlib import Path
 import msgspec
 
 from streamae import strict_toml
-from streamae.config.sections import (
-    AUTOENCODERS,
-    DEVIATION,
-    LINEAR,
-    MEMORY,
-    Episodes,
-    Name,
-    Readings,
-    Retraining,
-    Section,
-    Serving,
-    Spans,
-    ThresholdRule,
-    Topics,
-    Training,
-    Windows,
-)
+from streamae.config.objectives import Denoising
+from streamae.config.section import Name, Section
+from streamae.config.sections import Episodes, Readings, Retraining, Serving, Topics, Windows
+from streamae.config.training import AUTOENCODERS, DEVIATION, LINEAR, MEMORY, UNTRAINED, Spans, ThresholdRule, Training
 from streamae.detection.detector import Rules
 from streamae.errors import ConfigError
 
@@ -36,6 +23,7 @@ __all__ = [
     "DEVIATION",
     "LINEAR",
     "MEMORY",
+    "UNTRAINED",
     "Config",
     "Episodes",
     "Readings",
@@ -68,6 +56,11 @@ class Config(Section, frozen=True, kw_only=True):
             for name in names:
                 if name not in self.readings.channels:
                     raise ValueError(f"training.{key} names {name!r}, which is none of $.readings.channels")
+        if self.training.autoencoder in UNTRAINED and self.training.aim != Denoising():
+            raise ValueError(
+                f"training.objective: {self.training.autoencoder} has no network to train; "
+                "leave the objective out, or choose dense, conv, lstm or transformer as training.autoencoder"
+            )
         if self.training.refit and self.retraining != Retraining():
             raise ValueError(
                 "training.refit is on, but what [retraining] trains is compared with the champion on a judge span, "
@@ -112,5 +105,7 @@ def _located(config: Config, folder: Path) -> Config:
         config,
         registry=registry,
         topics=msgspec.structs.replace(config.topics, store=store),
-        training=msgspec.structs.replace(config.training, files=[str(folder / each) for each in config.training.files]),
+        training=msgspec.structs.replace(
+            config.training, files=tuple(str(folder / each) for each in config.training.files)
+        ),
     )

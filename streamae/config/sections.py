@@ -4,34 +4,18 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import entry_points
 from typing import Annotated, Literal
 
-import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
+from msgspec.structs import asdict
 
 from streamae.config.schedule import Schedule, cron, interval
-from streamae.detection.artifact import LONGEST_MS, WindowSpec
+from streamae.config.section import AGES_S, Count, Name, Seconds, Section
+from streamae.detection.artifact import WindowSpec
 from streamae.detection.episodes import EpisodePolicy
 from streamae.detection.grid import Lateness
 from streamae.detection.readings import Mapping
 from streamae.errors import ConfigError
-
-AUTOENCODERS = "streamae.autoencoders"  # the group of entry points
-LINEAR = "pca"  # the baseline that serves where an autoencoder is not worth it
-MEMORY = "memory"  # the part that stands beside PCA and every network
-DEVIATION = "deviation"  # from the mean: a baseline only
-
-Share = Annotated[float, Meta(gt=0, lt=1)]
-AGES_S = LONGEST_MS / 1000
-Seconds = Annotated[float, Meta(ge=0, le=AGES_S)]
-Count = Annotated[int, Meta(ge=1)]
-ThresholdRule = Literal["gumbel", "pot", "conformal", "quantile"]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """House rules of every section: frozen, by name, unknown keys refused."""
 
 
 class Topics(Section, frozen=True, kw_only=True):
@@ -39,7 +23,7 @@ class Topics(Section, frozen=True, kw_only=True):
 
     store: str  # kafka://host:port,host:port or embedded:///path/to/file.db
     readings: str  # the input topic
-    client: dict[str, str | int | float | bool] = {}  # further settings of the Kafka client (security, ...)
+    client: dict[str, str | int | float | bool] = field(default_factory=dict)  # of the Kafka client (security, ...)
 
     def __post_init__(self) -> None:
         if not self.store.startswith(("kafka://", "embedded://")):
@@ -66,7 +50,7 @@ class Readings(Section, frozen=True, kw_only=True):
 
     def mapping(self) -> Mapping:
         """The same, as detection takes it."""
-        facts = msgspec.structs.asdict(self)
+        facts = asdict(self)
         del facts["codec"]
         return Mapping(max_ahead_ms=int(facts.pop("max_ahead_s") * 1000), **facts)
 
@@ -122,68 +106,6 @@ class Episodes(Section, frozen=True, kw_only=True):
             expire_after_ms=round(silence * 1000),
             keep_budget=self.keep_budget,
         )
-
-
-class Spans(Section, frozen=True, kw_only=True):
-    """Shares of a series' time, in this order; what is left over is the judge span."""
-
-    fit: Share = 0.55
-    calibrate: Share = 0.3
-
-    def __post_init__(self) -> None:
-        if self.fit + self.calibrate > 1:
-            raise ValueError(f"fit + calibrate must not exceed 1, not {self.fit + self.calibrate:g}")
-
-
-class Training(Section, frozen=True, kw_only=True):
-    """A batch job: which autoencoder, fitted how, on what."""
-
-    files: list[str] = []  # Parquet or CSV files with columns series, time and one a channel; patterns allowed
-    time_column: str = "time"  # what the files call it
-    series_column: str = "series"
-    topic_days: Annotated[float, Meta(gt=0)] | None = None  # or the newest so many days of the topic of readings
-    leave_out_alerts: bool = True  # of the topic's readings, those in an episode of this model are not learnt from
-    autoencoder: Name = "lstm"  # transformer, pca, memory, kmeans, neighbours, or what an installed package brings
-    hidden: Annotated[tuple[Count, ...], Meta(min_length=1)] = (64,)  # nodes of the encoder's layers, mirrored
-    code: Count = 8  # size of the code
-    token: Count = 4  # rows that make one token
-    heads: Count = 4  # transformer: attention heads
-    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.1
-    noise: Annotated[float, Meta(ge=0)] = 0.1  # standard deviation of the noise added to inputs while fitting
-    loss: Literal["mse", "mae", "huber"] = "mse"
-    rank: Annotated[int, Meta(ge=0)] = 16  # components of the linear part in each view
-    steps: Count = 300
-    batch: Count = 64
-    learning_rate: Annotated[float, Meta(gt=0)] = 8e-3  # the peak of the one-cycle schedule
-    patience: Count = 4  # checks of the validation loss without gain that end fitting early
-    ranges: dict[str, float] = {}  # engineering range of a channel: below a tenth of it nothing matters
-    context: list[str] = []  # channels that condition the others but have no error of their own
-    baselines: tuple[str, ...] = ("pca", "kmeans", "neighbours", DEVIATION)  # that are judged beside the autoencoder
-    gate: Literal["warn", "serve_baseline"] = "warn"  # where it is not clearly better than pca: say so, or serve pca
-    seed: int = 0
-    spans: Spans = Spans()
-    refit: bool = False  # once judged, fit again on all spans; thresholds stay those of the judged fit
-    budget_per_week: Annotated[float, Meta(gt=0)] = 1.0  # false episodes per series and week that are accepted
-    threshold_rule: ThresholdRule = "gumbel"  # how thresholds come from the budget
-
-    @property
-    def columns(self) -> dict[str, str]:
-        """What the files call `time` and `series` -> these."""
-        return {self.time_column: "time", self.series_column: "series"}
-
-    def __post_init__(self) -> None:
-        known = sorted(entry_points(group=AUTOENCODERS).names)
-        if self.autoencoder not in known:
-            raise ValueError(f"there is no autoencoder `{self.autoencoder}`; known: {', '.join(known)}")
-        strangers = [name for name in self.baselines if name not in (*known, DEVIATION)]
-        if strangers:
-            raise ValueError(f"there is no baseline `{strangers[0]}`; known: {', '.join((*known, DEVIATION))}")
-        if self.gate == "serve_baseline" and LINEAR not in self.baselines:
-            raise ValueError(f'gate = "serve_baseline" needs `{LINEAR}` among the baselines')
-        if self.time_column == self.series_column:
-            raise ValueError(f"time_column and series_column are both {self.time_column!r}")
-        if self.files and self.topic_days is not None:
-            raise ValueError("$.training.files and $.training.topic_days are both given; train on one of them")
 
 
 class Retraining(Section, frozen=True, kw_only=True):

@@ -3,6 +3,10 @@
     model.onnx     windows [B, T, C], profile [B, 3, C]  ->  error [B], settled_error [B], channel_error [B, C]
     full.onnx      the same inputs                       ->  reconstruction [B, T, C] (raw units less the origin),
                                                              embedding [B, K]
+    encoder.onnx   the same inputs                       ->  embedding [B, K], and nothing else is computed
+    decoder.onnx   code [B, K], context [B, T, Q], profile [B, 3, C]  ->  reconstruction [B, T, C]; where an objective's
+                                                             code can be sampled: the code is the noise, context are
+                                                             the channels that condition it
     manifest.json  the facts, canonical JSON, with the sha256 of every other file and of itself
     profiles.npz   centre, scale and error unit of each known series, and the fleet's
     golden.npz     windows with the outputs that a loaded model must reproduce
@@ -29,6 +33,7 @@ from streamae.errors import ArtifactError
 CONTRACT = 1
 LONGEST_MS = 10**13  # of a window, three centuries: so that times stay whole numbers of 64 bits
 FILES = ("model.onnx", "full.onnx", "profiles.npz", "golden.npz")
+OPTIONAL = ("encoder.onnx", "decoder.onnx")  # of models trained before they were, or whose code cannot be sampled
 MANIFEST = "manifest.json"
 
 
@@ -162,6 +167,8 @@ class Artifact:
     full: bytes
     profiles: Profiles
     golden: Golden
+    encoder: bytes = b""
+    decoder: bytes = b""
 
     def encode(self) -> dict[str, bytes]:
         """The files of this artifact by name; the manifest gets the digests of all."""
@@ -171,6 +178,7 @@ class Artifact:
             "profiles.npz": pack(series=np.array(self.profiles.series, dtype=np.str_), table=self.profiles.table),
             "golden.npz": pack(**vars(self.golden)),
         }
+        files |= {name: data for name, data in zip(OPTIONAL, (self.encoder, self.decoder), strict=True) if data}
         digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
         manifest = msgspec.structs.replace(self.manifest, files=digests, digest="")
         manifest = msgspec.structs.replace(manifest, digest=hashlib.sha256(_canonical(manifest)).hexdigest())
@@ -179,11 +187,11 @@ class Artifact:
     @classmethod
     def decode(cls, files: Mapping[str, bytes], where: str = "artifact") -> Self:
         """The artifact in `files`, every byte checked. Raises ArtifactError that names the file and the fault."""
-        for name in (MANIFEST, *FILES):
-            if name not in files:
-                raise ArtifactError(f"{where}: {name} is missing; register the version again or promote another")
+        _check_there(files, (MANIFEST, *FILES), where)
         manifest = _read_manifest(files[MANIFEST], where)
-        for name in FILES:
+        more = [name for name in OPTIONAL if name in manifest.files]
+        _check_there(files, more, where)
+        for name in (*FILES, *more):
             if hashlib.sha256(files[name]).hexdigest() != manifest.files.get(name):
                 raise ArtifactError(f"{where}: {name} is damaged (its sha256 is not the manifest's)")
         profiles = _arrays(files, "profiles.npz", where, _profiles(manifest))
@@ -193,7 +201,14 @@ class Artifact:
             raise ArtifactError(
                 f"{where}: profiles.npz has {len(known.table)} profiles for the fleet and {len(known.series)} series"
             )
-        return cls(manifest, files["model.onnx"], files["full.onnx"], known, Golden(**golden))
+        graphs = {name.partition(".")[0]: files[name] for name in more}
+        return cls(manifest, files["model.onnx"], files["full.onnx"], known, Golden(**golden), **graphs)
+
+
+def _check_there(files: Mapping[str, bytes], names: Sequence[str], where: str) -> None:
+    for name in names:
+        if name not in files:
+            raise ArtifactError(f"{where}: {name} is missing; register the version again or promote another")
 
 
 def _profiles(manifest: Manifest) -> dict[str, Column]:

@@ -6,21 +6,17 @@ micro-batches are only a matter of speed.
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamae.detection.artifact import Artifact
-from streamae.errors import ArtifactError, ConfigError, MissingExtra
+from streamae.detection.runtime import MICRO_BATCH, Device, run, session
+from streamae.errors import ArtifactError
 
-MICRO_BATCH = 64  # windows a run: the network's cost per window is flat from here on, and results come in slices
 GOLDEN_TOLERANCE = {"cpu": 1e-5, "cuda": 1e-3}  # relative, or in error units; other kernels sum in another order
-
-Device = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True)
@@ -48,8 +44,8 @@ class Scorer:
     def __init__(self, artifact: Artifact, device: Device = "cpu") -> None:
         self.artifact = artifact
         self.device = device
-        self._model = _session(artifact.model, device, "model.onnx")
-        self._full = _session(artifact.full, device, "full.onnx")
+        self._model = session(artifact.model, device, "model.onnx")
+        self._full = session(artifact.full, device, "full.onnx")
         self._check_shapes()
 
     def errors(
@@ -57,7 +53,7 @@ class Scorer:
     ) -> Errors:
         """Errors of windows [B, T, C] (NaN = silence) under the profile [B, 3, C] of each one's series."""
         names = ["error", "settled_error", "channel_error"]
-        return Errors(*_run(self._model, names, (windows, profile), micro_batch))
+        return Errors(*run(self._model, names, {"windows": windows, "profile": profile}, micro_batch))
 
     def score(self, windows: NDArray[np.float32], series: Sequence[str]) -> Scores:
         """Scores of windows [B, T, C]; `series` names each one's series."""
@@ -76,8 +72,8 @@ class Scorer:
 
     def reconstruct(self, windows: NDArray[np.float32], series: Sequence[str]) -> NDArray[np.float32]:
         """What the model would have expected, [B, T, C], in raw units less the origin."""
-        inputs = windows, self.artifact.profiles.rows(series)
-        (expected,) = _run(self._full, ["reconstruction"], inputs, MICRO_BATCH)
+        inputs = {"windows": windows, "profile": self.artifact.profiles.rows(series)}
+        (expected,) = run(self._full, ["reconstruction"], inputs)
         return expected
 
     def prove(self) -> None:
@@ -109,8 +105,8 @@ class Scorer:
     def _check_shapes(self) -> None:
         manifest = self.artifact.manifest
         want = [manifest.window.length, len(manifest.channels)]
-        for name, session in (("model.onnx", self._model), ("full.onnx", self._full)):
-            shapes = {node.name: node.shape[1:] for node in session.get_inputs()}
+        for name, graph in (("model.onnx", self._model), ("full.onnx", self._full)):
+            shapes = {node.name: node.shape[1:] for node in graph.get_inputs()}
             if shapes.get("windows") != want or shapes.get("profile") != [3, want[1]]:
                 raise ArtifactError(
                     f"{self._label()}: {name} takes {shapes}, "
@@ -119,50 +115,3 @@ class Scorer:
 
     def _label(self) -> str:
         return f"{self.artifact.manifest.name}@{self.artifact.manifest.version or 'unregistered'}"
-
-
-def runtime() -> Any:
-    """The one ONNX Runtime of this environment. Raises MissingExtra without one, ConfigError with two."""
-    wheels = {d.name for d in importlib.metadata.distributions() if d.name in ("onnxruntime", "onnxruntime-gpu")}
-    if len(wheels) > 1:
-        raise ConfigError(
-            "onnxruntime and onnxruntime-gpu are both installed; they overwrite each other's files. "
-            "Uninstall both, then install streamae[cpu] or streamae[gpu]"
-        )
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtra("scoring needs ONNX Runtime: pip install 'streamae[cpu]' (or [gpu])") from error
-    return onnxruntime
-
-
-def _session(graph: bytes, device: Device, name: str) -> Any:
-    ort = runtime()
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1  # one process a core; the default's spinning threads double the CPU for nothing
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    providers = ["CPUExecutionProvider"]
-    if device == "cuda":
-        providers.insert(0, "CUDAExecutionProvider")
-    try:
-        session = ort.InferenceSession(graph, options, providers=providers)
-    except Exception as error:  # the runtime's errors share no parent
-        raise ArtifactError(f"{name} cannot be loaded by ONNX Runtime {ort.__version__}: {error}") from error
-    if device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
-        raise ConfigError(
-            "$.serving.device: 'cuda' was asked for, but ONNX Runtime fell back to the CPU; "
-            'install streamae[gpu] and a driver that it supports, or set device = "cpu"'
-        )
-    return session
-
-
-def _run(
-    session: Any, names: list[str], inputs: tuple[NDArray[np.float32], NDArray[np.float32]], micro_batch: int
-) -> list[NDArray[np.float32]]:
-    """Run in micro-batches and join. An empty batch runs too: it gives empty outputs of the right shapes."""
-    windows, profile = inputs
-    slices = [slice(at, at + micro_batch) for at in range(0, max(len(windows), 1), micro_batch)]
-    parts = [session.run(names, {"windows": windows[some], "profile": profile[some]}) for some in slices]
-    return [np.concatenate(columns) if len(parts) > 1 else columns[0] for columns in zip(*parts, strict=True)]

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from streamae.config import Config
-from streamae.detection.scoring import Scorer, runtime
+from streamae.detection.runtime import runtime
+from streamae.detection.scoring import Scorer
 from streamae.doctor.finding import Finding, State
 from streamae.doctor.sample import look_at_readings
 from streamae.doctor.topics import look_at_topics

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from streamae.detection.artifact import Artifact
 from streamae.detection.grid import Lateness
-from streamae.detection.scoring import Device, Scorer, Scores
+from streamae.detection.runtime import Device
+from streamae.detection.scoring import Scorer, Scores
 from streamae.detection.windows import Windows
 from streamae.history.stored import Stored
 from streamae.training.files import Table

@@ -19,7 +19,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from streamae.detection.artifact import Artifact, Manifest
-from streamae.detection.scoring import Device, Scorer
+from streamae.detection.runtime import Device
+from streamae.detection.scoring import Scorer
 from streamae.errors import DataError
 from streamae.history.scoring import Progress, Scored, score_rows, scored_windows
 from streamae.history.stored import Stored

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from streamae.detection.artifact import FILES, MANIFEST, Artifact, Facts
+from streamae.detection.artifact import FILES, MANIFEST, OPTIONAL, Artifact, Facts
 from streamae.errors import ArtifactError, RegistryError
 from streamae.registry.folder import alone, locked, replace, sweep, sync, usable, write
 
@@ -81,7 +81,8 @@ class Registry:
         if version not in versions:
             raise RegistryError(f"{folder.parent}: no version {version!r}; there are {_listed(versions)}")
         with usable(folder):
-            files = {name: (folder / name).read_bytes() for name in (MANIFEST, *FILES) if (folder / name).is_file()}
+            there = [name for name in (MANIFEST, *FILES, *OPTIONAL) if (folder / name).is_file()]
+            files = {name: (folder / name).read_bytes() for name in there}
         artifact = Artifact.decode(files, where=str(folder))
         whose = f"{artifact.manifest.name} {artifact.manifest.version}"
         if whose != f"{model} {version}":

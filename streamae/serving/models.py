@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 
-from streamae.detection.scoring import Device, Scorer
+from streamae.detection.runtime import Device
+from streamae.detection.scoring import Scorer
 from streamae.errors import ArtifactError, RegistryError
 from streamae.registry import Registry
 

@@ -20,11 +20,12 @@ from streamae.detection.artifact import Artifact, Golden, Manifest, Profiles, Th
 from streamae.detection.scoring import Scorer
 from streamae.training.calibration import Budget, Calibrated, NormalErrors, calibrate, settled_smoothing
 from streamae.training.evaluation import Judged, judge
-from streamae.training.export import export, prove_parity
+from streamae.training.export import export
 from streamae.training.fitting import Fitted, Progress, fit
 from streamae.training.graph import Graph
 from streamae.training.matching import Event
 from streamae.training.material import Material, all_spans
+from streamae.training.parity import prove_coding, prove_parity
 from streamae.training.profiles import Growth, grow, growth, with_error_units
 from streamae.training.series import Floats, Ints, Pool, Stretch
 from streamae.training.views import MOST_ROWS
@@ -68,7 +69,7 @@ def build(material: Material, training: Training, progress: Progress | None = No
         profiles, grown = with_grown_units(fitted.graph, material)
     with timed(seconds, "export"):
         exported = export(fitted.graph, material.window.length, kind(training))
-    draft = replace(unexported(material, training, profiles), model=exported.model, full=exported.full)
+    draft = replace(unexported(material, training, profiles), **vars(exported))
     rehearsed = rehearse(Scorer(draft), material, training, seconds)
     with timed(seconds, "prove"):
         artifact = _proved(rehearsed.scorer, material, fitted.graph)
@@ -116,7 +117,7 @@ def _refitted(
     profiles = with_error_units(again.graph, windows.learn, windows.profiles)
     grow(again.graph, grown)
     exported = export(again.graph, material.window.length, kind(training))
-    return again.graph, replace(before, model=exported.model, full=exported.full, profiles=profiles)
+    return again.graph, replace(before, profiles=profiles, **vars(exported))
 
 
 def _proved(scorer: Scorer, material: Material, graph: Graph) -> Artifact:
@@ -124,13 +125,14 @@ def _proved(scorer: Scorer, material: Material, graph: Graph) -> Artifact:
     artifact = scorer.artifact
     probes, rows = _probes(scorer, material, PROBES)
     parity = prove_parity(graph, scorer, (probes, artifact.profiles.table[rows]), artifact.manifest.threshold)
+    prove_coding(graph, artifact, (probes, artifact.profiles.table[rows]))
     manifest = msgspec.structs.replace(artifact.manifest, parity=parity)
     return replace(artifact, manifest=manifest, golden=_golden(scorer, material))
 
 
 def kind(training: Training) -> bytes:
     """What decides about the structure of a graph, beside its windows' shape."""
-    decides = ("autoencoder", "hidden", "code", "token", "heads", "rank")
+    decides = ("autoencoder", "aim", "nodes", "code", "token", "heads", "activation", "rank", "context")
     return msgspec.json.encode([getattr(training, name) for name in decides])
 
 

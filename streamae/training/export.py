@@ -1,6 +1,6 @@
-"""Export: the graph as ONNX, and the proof that it does what the network does.
+"""Export: the graphs as ONNX.
 
-B windows, T ticks, C channels.
+B windows, T ticks, C channels, K numbers of a code, Q context channels.
 """
 
 from __future__ import annotations
@@ -12,25 +12,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from streamae.detection.artifact import Parity, Threshold
-from streamae.detection.scoring import Scorer
 from streamae.errors import ExportRefused
-from streamae.training.graph import FullGraph, Graph
+from streamae.training.autoencoders.network import Network
+from streamae.training.graph import DecoderGraph, FullGraph, Graph
 
-BATCHES = (1, 7, 64, 256)  # at which parity is proved
 ERRORS = ("error", "settled_error", "channel_error")  # of model.onnx
 REST = ("reconstruction", "embedding")  # of full.onnx
-TOLERANCE = 1e-5  # relative difference
-# Differences are relative to the value, or to this many error units where the value is smaller. A channel that stands
-# off its centre and is rebuilt well has a tiny error that is the difference of larger numbers: one unit is its measure.
-SMALLEST = {"error": 1e-2, "settled_error": 1e-2, "channel_error": 1.0}
+CODE = ("embedding",)  # of encoder.onnx
 KEPT = 64  # exports that a process keeps, to be filled with other weights
-SERVED = "served."  # what the names of a graph's weights begin with in FullGraph
+SERVED, NETWORK = "served.", "network."  # what the names of weights begin with in FullGraph and in DecoderGraph
 RANDOM = {
     "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli", "Dropout",
 }  # fmt: skip
@@ -43,15 +37,14 @@ KNOWN_WARNINGS = (
 )
 
 
-Floats = NDArray[np.float32]
-
-
 @dataclass(frozen=True)
 class Exported:
-    """The two graphs as ONNX."""
+    """The graphs as ONNX, by the names that an Artifact has for them."""
 
     model: bytes
     full: bytes
+    encoder: bytes
+    decoder: bytes = b""  # where the code can be sampled
 
     def refilled(self, graph: Graph) -> Exported | None:
         """The same with the weights of another graph of the same structure; None where their shapes differ.
@@ -59,13 +52,14 @@ class Exported:
         Exporting is most of what training costs, and of a refit, or of another job like it, only weights are new.
         """
         weights = {SERVED + name: tensor.numpy() for name, tensor in graph.state_dict().items()}
-        models = [onnx.load_from_string(one) for one in (self.model, self.full)]
-        for tensor in [one for model in models for one in model.graph.initializer if one.name in weights]:
+        weights |= {NETWORK + name: tensor.numpy() for name, tensor in graph.parts[-1].state_dict().items()}
+        models = {name: onnx.load_from_string(one) for name, one in vars(self).items() if one}
+        for tensor in [one for model in models.values() for one in model.graph.initializer if one.name in weights]:
             value = weights[tensor.name]
             if list(tensor.dims) != list(value.shape):
                 return None
             tensor.CopyFrom(onnx.numpy_helper.from_array(value, tensor.name))
-        return Exported(*(bytes(model.SerializeToString(deterministic=True)) for model in models))
+        return Exported(**{name: bytes(model.SerializeToString(deterministic=True)) for name, model in models.items()})
 
 
 def export(graph: Graph, length: int, kind: bytes | None = None) -> Exported:
@@ -78,9 +72,8 @@ def export(graph: Graph, length: int, kind: bytes | None = None) -> Exported:
     refilled = known and known.refilled(graph)
     if refilled:
         return refilled
-    whole = _export(graph, length)
-    _refuse_random(whole)
-    exported = Exported(_part(whole, ERRORS), _part(whole, REST))
+    whole = _export_full(graph, length)
+    exported = Exported(_part(whole, ERRORS), _part(whole, REST), _part(whole, CODE), _export_decoder(graph, length))
     if kind is not None:
         _known[kind, length, len(graph.scored)] = exported
         if len(_known) > KEPT:
@@ -88,17 +81,33 @@ def export(graph: Graph, length: int, kind: bytes | None = None) -> Exported:
     return exported
 
 
-def _export(graph: Graph, length: int) -> onnx.ModelProto:
+def _export_full(graph: Graph, length: int) -> onnx.ModelProto:
     channels = len(graph.scored)
+    inputs = {"windows": torch.zeros(2, length, channels), "profile": torch.ones(2, 3, channels)}
+    return _export(FullGraph(graph), inputs, [*ERRORS, *REST])
+
+
+def _export_decoder(graph: Graph, length: int) -> bytes:
+    """Of a network whose code can be sampled; of others nothing."""
+    network = graph.parts[-1]
+    if not isinstance(network, Network) or not network.objective.generates:
+        return b""
+    inputs = {"code": torch.zeros(2, network.code), "profile": torch.ones(2, 3, len(graph.scored))}
+    if network.conditions:
+        inputs["context"] = torch.zeros(2, length, len(network.conditions))
+    return _part(_export(DecoderGraph(network, length), inputs, ["reconstruction"]), ("reconstruction",))
+
+
+def _export(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> onnx.ModelProto:
     batch = torch.export.Dim("batch")
     with _quiet(), torch.no_grad():
         try:
             program = torch.onnx.export(
-                FullGraph(graph).eval(),
-                (torch.zeros(2, length, channels), torch.ones(2, 3, channels)),
-                input_names=["windows", "profile"],
-                output_names=[*ERRORS, *REST],
-                dynamic_shapes=({0: batch}, {0: batch}),
+                module.eval(),
+                tuple(inputs.values()),
+                input_names=list(inputs),
+                output_names=outputs,
+                dynamic_shapes=tuple({0: batch} for _ in inputs),
                 dynamo=True,
                 optimize=False,  # it would fold weights into constants without names; the runtime does so on its own
                 verbose=False,
@@ -109,6 +118,7 @@ def _export(graph: Graph, length: int) -> onnx.ModelProto:
                 "or try another version of torch or onnxscript"
             ) from error
     assert program is not None  # noqa: S101
+    _refuse_random(program.model_proto)
     return program.model_proto
 
 
@@ -194,37 +204,3 @@ def _quiet() -> Iterator[None]:
     finally:
         log.setLevel(level)
         torch.backends.mha.set_fastpath_enabled(fast)
-
-
-def prove_parity(
-    graph: Graph, scorer: Scorer, probes: tuple[Floats, Floats], threshold: Threshold
-) -> tuple[Parity, ...]:
-    """Compare the exported graph with the network on probes (windows [B, T, C], profile [B, 3, C]) at each batch size.
-
-    Raises ExportRefused where an output differs by more than TOLERANCE. An error on the other side of the threshold is
-    counted; within the tolerance it can only be one that lies on it.
-    """
-    proofs = []
-    windows, profile = probes
-    for batch in BATCHES:
-        which = np.resize(np.arange(len(windows)), batch)
-        with torch.no_grad():
-            wanted = [out.numpy() for out in graph(torch.from_numpy(windows[which]), torch.from_numpy(profile[which]))]
-        errors = scorer.errors(windows[which], profile[which], micro_batch=batch)
-        given = [errors.error, errors.settled_error, errors.channel_error]
-        differences = dict(zip(ERRORS, map(_difference, ERRORS, wanted, given), strict=True))
-        worst = max(differences, key=lambda name: differences[name])
-        if not differences[worst] <= TOLERANCE:
-            raise ExportRefused(
-                f"at batch {batch} the exported graph's {worst} differs by {differences[worst]:.1e} from the network's "
-                f"(relative; at most {TOLERANCE:.0e} is allowed), so it is not served. See which operator of your own "
-                "autoencoder loses precision, or try another version of torch or onnxscript"
-            )
-        limits = (threshold.error, threshold.settled)
-        flips = sum(int(((a > x) != (b > x)).sum()) for a, b, x in zip(wanted[:2], given[:2], limits, strict=True))
-        proofs.append(Parity(batch=batch, relative_difference=differences[worst], threshold_flips=flips))
-    return tuple(proofs)
-
-
-def _difference(output: str, wanted: Floats, given: Floats) -> float:
-    return float((abs(wanted - given) / np.maximum(abs(wanted), SMALLEST[output])).max(initial=0.0))

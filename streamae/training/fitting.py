@@ -8,34 +8,30 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
-from torch.nn import functional
 
 from streamae.config import LINEAR, MEMORY, Training
 from streamae.detection.artifact import Profiles
-from streamae.training.autoencoders import FURTHEST, Autoencoder, Part, Shape, autoencoder
+from streamae.training.autoencoders import Autoencoder, Part, Shape, autoencoder
 from streamae.training.autoencoders.linear import fit_linear
 from streamae.training.autoencoders.memory import Memory
 from streamae.training.graph import Graph, scale
+from streamae.training.objectives.objective import Batch
 from streamae.training.series import Pool
-from streamae.training.views import look, places
+from streamae.training.views import FURTHEST, look, places
 
 Progress = Callable[[int, int, float], None]  # step, of how many, loss on the held-out tail
 
 LEARN_WINDOWS = 3_000  # from which is learnt what is learnt without gradients
 HELD_OUT_WINDOWS = 512
+COMPARED = 1_000  # from which PCA of the size of the code is learnt, to compare with
 CHECKS = 12  # of the held-out loss
 WEIGHT_DECAY = 1e-4
-LOSSES: dict[str, Callable[..., Tensor]] = {
-    "mse": functional.mse_loss,
-    "mae": functional.l1_loss,
-    "huber": functional.smooth_l1_loss,
-}
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,7 @@ class Fitted:
     steps: int  # that were taken
     best_step: int  # whose weights were kept
     losses: tuple[tuple[int, float], ...]  # (step, loss on the held-out tail)
+    facts: dict[str, float] = field(default_factory=dict)  # what an objective says of its code
 
 
 @dataclass(frozen=True)
@@ -56,10 +53,10 @@ class FitWindows:
     held_out: Pool
     profiles: Profiles
 
-    def rows(self, pool: Pool, which: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[Tensor, Tensor]:
-        """The views of some windows in scales [B, R, C], and which cells were observed."""
+    def scaled(self, pool: Pool, which: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[Tensor, Tensor]:
+        """Some windows in scales [B, T, C], and which cells were observed."""
         profile = torch.from_numpy(self.profiles.table[pool.row[which]])
-        return look(*scale(torch.from_numpy(pool.windows(which)), profile))
+        return scale(torch.from_numpy(pool.windows(which)), profile)
 
 
 def fit(
@@ -75,7 +72,8 @@ def fit(
     from the weights of a graph that was fitted `before`, where one is given.
     """
     with reproducible(training.seed):
-        shape = Shape(places(windows.learn.length)[-1].stop, windows.learn.channels)
+        context = tuple(np.flatnonzero(scored == 0).tolist())
+        shape = Shape(places(windows.learn.length)[-1].stop, windows.learn.channels, context)
         graph = _start(windows, autoencoder(training.autoencoder)(shape, training), scored, training)
         if not any(True for _ in graph.parameters()):
             return Fitted(graph.eval(), 0, 0, ((0, _held_out_loss(graph, windows, training)),))
@@ -86,7 +84,7 @@ def fit(
 
 def _start(windows: FitWindows, untrained: Autoencoder | None, scored: Tensor, training: Training) -> Graph:
     """The graph before any step of training: what is learnt without gradients, from some windows of all times."""
-    rows, seen = windows.rows(windows.learn, windows.learn.spread(LEARN_WINDOWS))
+    rows, seen = look(*windows.scaled(windows.learn, windows.learn.spread(LEARN_WINDOWS)))
     length = windows.learn.length
     return Graph(parts(rows, seen, untrained, training, places(length)), length, scored)
 
@@ -117,7 +115,8 @@ def _train(graph: Graph, windows: FitWindows, training: Training, progress: Prog
     for step in range(1, training.steps + 1):
         graph.train()
         which = draw.integers(0, len(windows.learn), training.batch)
-        loss = _loss(graph, windows.rows(windows.learn, which), training, training.noise)
+        drawn = Batch(*windows.scaled(windows.learn, which), graph.scored, training.loss, step / training.steps)
+        loss = _last(graph).loss(drawn)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(graph.parameters(), 1.0)
@@ -132,29 +131,35 @@ def _train(graph: Graph, windows: FitWindows, training: Training, progress: Prog
         if sum(at > best_step for at, _ in losses) >= training.patience:
             break
     graph.load_state_dict(best)
-    return Fitted(graph.eval(), losses[-1][0], best_step, tuple(losses))
+    return Fitted(graph.eval(), losses[-1][0], best_step, tuple(losses), _facts(graph, windows, training))
 
 
-def _loss(graph: Graph, looked: tuple[Tensor, Tensor], training: Training, noise: float = 0.0) -> Tensor:
-    """Of the last part: the mean over views of the mean over observed cells of scored channels.
+def _last(graph: Graph) -> Part:
+    """The part that is trained."""
+    last = graph.parts[-1]
+    assert isinstance(last, Part)  # noqa: S101
+    return last
 
-    `noise` is the standard deviation of what is added to its input.
-    """
-    rows, seen = looked
-    given = rows + noise * torch.randn_like(rows) * seen if noise else rows
-    expected, _ = graph.parts[-1](given, seen)
-    weight = seen * graph.scored
-    off = LOSSES[training.loss](expected, rows.clamp(-FURTHEST, FURTHEST), reduction="none") * weight
-    return torch.stack(
-        [off[:, place].sum() / weight[:, place].sum().clamp_min(1) for place in places(graph.length)]
-    ).mean()
+
+def _held_out(graph: Graph, windows: FitWindows, training: Training) -> Batch:
+    pool = windows.held_out
+    return Batch(*windows.scaled(pool, pool.spread(HELD_OUT_WINDOWS)), graph.scored, training.loss, held_out=True)
 
 
 def _held_out_loss(graph: Graph, windows: FitWindows, training: Training) -> float:
-    pool = windows.held_out
     graph.eval()
     with torch.no_grad():
-        return float(_loss(graph, windows.rows(pool, pool.spread(HELD_OUT_WINDOWS)), training))
+        return float(_last(graph).loss(_held_out(graph, windows, training)))
+
+
+def _facts(graph: Graph, windows: FitWindows, training: Training) -> dict[str, float]:
+    """What an objective says of the code; how well windows are rebuilt by way of it, and by PCA of the same size."""
+    rows, _ = look(*windows.scaled(windows.learn, windows.learn.spread(COMPARED)))
+    pca = fit_linear(rows.clamp(-FURTHEST, FURTHEST), training.code, [slice(0, rows.shape[1])])
+    batch, last = _held_out(graph, windows, training), _last(graph.eval())
+    with torch.no_grad():
+        errors = [float(batch.error(part(batch.rows, batch.seen)[0])) for part in (last, pca)]
+        return {**last.facts(batch), "error": errors[0], "pca_error": errors[1]}
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from streamae.training.autoencoders import Part
+from streamae.training.autoencoders.network import Network
+from streamae.training.views import FURTHEST as NEAR
 from streamae.training.views import look, places, show
 
 FURTHEST = 1e4  # scales from the centre beyond which a value is not told apart: its square must stay finite
@@ -97,7 +99,7 @@ class FullGraph(nn.Module):
         self.served = graph
 
     def forward(self, windows: Tensor, profile: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """The reconstruction is the last part's; the embedding holds the codes of all."""
+        """Reconstruction and embedding are the last part's."""
         windows = torch.cat([windows, torch.zeros(1, *windows.shape[1:])])
         profile = torch.cat([profile, torch.ones(1, *profile.shape[1:])])
         rows, seen = look(*scale(windows, profile))
@@ -106,7 +108,31 @@ class FullGraph(nn.Module):
         shown = show(expected[-1], self.served.length).expand(windows.shape)
         centre, spread, _ = profile.chunk(3, dim=1)
         reconstruction = shown * spread + centre
-        return error[:-1], settled[:-1], channel[:-1], reconstruction[:-1], torch.cat(codes, dim=1)[:-1]
+        return error[:-1], settled[:-1], channel[:-1], reconstruction[:-1], codes[-1][:-1]
+
+
+class DecoderGraph(nn.Module):
+    """What a network makes of codes: it generates where they are samples of the prior."""
+
+    def __init__(self, network: Network, length: int) -> None:
+        super().__init__()
+        self.network, self.length = network, length
+
+    def forward(self, code: Tensor, profile: Tensor, context: Tensor | None = None) -> Tensor:
+        """Code [B, K], profile [B, 3, C], context [B, T, Q] where there is any -> reconstruction [B, T, C].
+
+        The last two are in raw units less the origin. A window of zeros is computed beside, as in FullGraph.
+        """
+        code = torch.cat([code, torch.zeros(1, *code.shape[1:])])
+        profile = torch.cat([profile, torch.ones(1, *profile.shape[1:])])
+        given = None
+        if context is not None:
+            context = torch.cat([context, torch.zeros(1, *context.shape[1:])])
+            rows, _ = look(*scale(context, profile[:, :, self.network.conditions]))
+            given = rows.clamp(-NEAR, NEAR)
+        shown = show(self.network.decode(code, given), self.length)
+        centre, spread, _ = profile.chunk(3, dim=1)
+        return (shown * spread + centre)[:-1]
 
 
 def scale(windows: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:

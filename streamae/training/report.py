@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
 from rich.table import Table
 
-from streamae.config import LINEAR
+from streamae.config import LINEAR, Training
 from streamae.detection.artifact import Span
 from streamae.training import evaluation
 from streamae.training.building import Built, budget
 from streamae.training.calibration import promise
+from streamae.training.fitting import Fitted
 from streamae.training.material import Material
 from streamae.training.rivals import Rival
 from streamae.training.series import ticks, within
@@ -29,6 +31,7 @@ def facts(material: Material, built: Built, rivals: Sequence[Rival]) -> Facts:
     training, fitted, rehearsed = material.config.training, built.fitted, built.rehearsed
     found: Facts = {
         "autoencoder": training.autoencoder,
+        "objective": _objective(training, fitted),
         "seed": training.seed,
         "parameters": sum(weights.numel() for weights in fitted.graph.parameters()),
         "parts": [type(part).__name__ for part in fitted.graph.parts],
@@ -55,6 +58,14 @@ def facts(material: Material, built: Built, rivals: Sequence[Rival]) -> Facts:
     if rivals:
         found["verdict"] = verdict(found)
     return found
+
+
+def _objective(training: Training, fitted: Fitted) -> Facts | None:
+    """What a network was trained towards, with its parameters, and what its code came to; None without a network."""
+    if not fitted.steps:
+        return None
+    code = {"code": training.code, **{name: round(value, 4) for name, value in fitted.facts.items()}}
+    return {**msgspec.to_builtins(training.aim), **code}
 
 
 def _rival(rival: Rival) -> Facts:
@@ -132,6 +143,7 @@ def _lines(found: Facts) -> list[tuple[str, str]]:
             if found["parameters"]
             else f"{best:g}",
         ),
+        *_aim(found.get("objective")),
         ("thresholds", f"{found['own_thresholds']} series have their own; {found['promise']}"),
         ("judge", _judged(found["judge"])),
     ]
@@ -149,6 +161,13 @@ def _lines(found: Facts) -> list[tuple[str, str]]:
 def _parts(found: Facts) -> str:
     seen = ", ".join(f"{view['ticks']} ticks by {view['to_row']}" for view in found["views"])
     return f"{' and '.join(found['parts'])}, {found['parameters']:,} weights, sees {seen}"
+
+
+def _aim(objective: Facts | None) -> list[tuple[str, str]]:
+    if objective is None:
+        return []
+    name, *said = (value if key == "name" else f"{key} {value}" for key, value in objective.items())
+    return [("objective", f"{name}: {', '.join(said).replace('_', ' ')}")]
 
 
 def _left_out(figures: Facts | None) -> str:

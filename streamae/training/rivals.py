@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from streamae.config import DEVIATION, LINEAR
 from streamae.detection.artifact import Artifact
-from streamae.detection.scoring import MICRO_BATCH, Errors, Scorer
+from streamae.detection.runtime import MICRO_BATCH
+from streamae.detection.scoring import Errors, Scorer
 from streamae.training import gate
 from streamae.training.building import Built, Rehearsed, rehearse, timed, unexported, with_grown_units
 from streamae.training.fitting import Fitted, fit, reproducible

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 MOST_ROWS = 32  # of a view
 FINEST = 8  # ticks that the finest view shows
+FURTHEST = 10.0  # scales from the centre; what is further off is taken for this by an autoencoder, as input and as aim
 
 
 class View(NamedTuple):

@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from streamae.detection.artifact import Artifact, Threshold, WindowSpec
-from streamae.detection.scoring import Scorer, runtime
+from streamae.detection.runtime import runtime
+from streamae.detection.scoring import Scorer
 from streamae.errors import ArtifactError, ConfigError, MissingExtra
 from tests.graphs import tiny_artifact
 

@@ -1,4 +1,6 @@
-"""A guard: code of the product that is there because of a fault of Kafka or of kafka-python, or of the world around."""
+"""A guard: code of the product that is there because of a fault of Kafka, of kafka-python or of the world around; or
+what makes an objective what it is.
+"""
 
 from __future__ import annotations
 

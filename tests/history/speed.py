@@ -29,7 +29,8 @@ from rich.table import Table
 
 import streamae
 from streamae.detection.artifact import Artifact
-from streamae.detection.scoring import MICRO_BATCH, Scorer
+from streamae.detection.runtime import MICRO_BATCH
+from streamae.detection.scoring import Scorer
 from streamae.history.scoring import scored_windows
 from streamae.history.stored import Stored
 from streamae.history.writing import write_rows, write_windows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import msgspec
 import torch
 from torch import Tensor, nn
 
@@ -24,14 +25,16 @@ def walks(windows: int, length: int, seed: int = 0) -> Tensor:
     return smooth + 0.1 * torch.randn(smooth.shape, generator=draw)
 
 
-def graph_of(name: str, length: int, seed: int = 0) -> Graph:
-    """What a fitted graph of this autoencoder could be."""
+def graph_of(kind: str, length: int, seed: int = 0) -> Graph:
+    """What a fitted graph of this kind could be: an autoencoder by name, with an objective behind it or without."""
+    name, _, objective = kind.partition(" ")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         normal = walks(130, length, seed)
         rows, seen = look(normal, torch.ones_like(normal, dtype=torch.bool))
-        training = Training(autoencoder=name, hidden=(8,), code=4, rank=4)
-        built = autoencoder(name)(Shape(rows.shape[1], CHANNELS), training)
+        asked = {"autoencoder": name, "objective": objective or "denoising", "hidden": (8,), "code": 4, "rank": 4}
+        training = msgspec.convert({**asked, "context": ("c",)}, Training)
+        built = autoencoder(name)(Shape(rows.shape[1], CHANNELS, (CHANNELS - 1,)), training)
         for weight in built.parameters() if built else []:
             nn.init.normal_(weight, std=0.3)
         found = parts(rows, seen, built, training, places(length))
@@ -42,6 +45,6 @@ def graph_of(name: str, length: int, seed: int = 0) -> Graph:
 
 
 @cache
-def exported(name: str, length: int, seed: int = 0) -> Exported:
+def exported(kind: str, length: int, seed: int = 0) -> Exported:
     """Its export."""
-    return export(graph_of(name, length, seed), length)
+    return export(graph_of(kind, length, seed), length)

@@ -18,9 +18,10 @@ from streamae.errors import ExportRefused
 from streamae.training.autoencoders import Autoencoder, Shape
 from streamae.training.autoencoders.linear import Linear, fit_linear
 from streamae.training.building import build
-from streamae.training.export import BATCHES, RANDOM, TOLERANCE, export, prove_parity
+from streamae.training.export import RANDOM, export
 from streamae.training.graph import Graph
 from streamae.training.material import Material
+from streamae.training.parity import BATCHES, TOLERANCE, prove_parity
 from streamae.training.views import look, places
 from tests.training.conftest import configured
 
@@ -127,14 +128,14 @@ class Level(Autoencoder):
         return rows.mean(dim=1)
 
     def decode(self, code: Tensor) -> Tensor:
-        return code[:, None].expand(-1, *self.shape)
+        return code[:, None].expand(-1, self.shape.rows, self.shape.channels)
 
 
 class Shaky(Level):
     """An autoencoder that says something else every time."""
 
     def decode(self, code: Tensor) -> Tensor:
-        return torch.randn(1, *self.shape)
+        return torch.randn(1, self.shape.rows, self.shape.channels)
 
 
 def small_windows() -> Tensor:

@@ -8,16 +8,14 @@ import pytest
 import torch
 
 from streamae.config import Training
-from streamae.detection.artifact import Profiles, WindowSpec
-from streamae.training.autoencoders import FURTHEST
 from streamae.training.autoencoders.linear import Linear
 from streamae.training.autoencoders.lstm import Lstm
 from streamae.training.autoencoders.memory import Memory
-from streamae.training.fitting import Fitted, FitWindows, fit
+from streamae.training.fitting import Fitted, fit
 from streamae.training.material import Material
-from streamae.training.series import Pool, Stretch
-from streamae.training.views import places
+from streamae.training.views import FURTHEST, look, places
 from tests.training.conftest import configured
+from tests.training.synthetic import circles, windows_of
 
 SMALL = Training(hidden=(16,), code=4, rank=4, steps=30, autoencoder="lstm")
 
@@ -28,20 +26,6 @@ def weights(fitted: Fitted) -> bytes:
 
 def network(fitted: Fitted) -> bytes:
     return b"".join(one.numpy().tobytes() for one in fitted.graph.parts[-1].state_dict().values())
-
-
-def circles(ticks: int = 3000, seed: int = 0) -> Stretch:
-    """A phase at random, and its sine and cosine: linearly unrelated, yet one follows from the other."""
-    rng = np.random.default_rng(seed)
-    phase = np.cumsum(rng.normal(0, 0.5, ticks))
-    return Stretch("m", 0, np.stack([np.cos(phase), np.sin(phase), np.cos(2 * phase)], axis=1).astype(np.float32))
-
-
-def windows_of(learn: Stretch, held_out: Stretch, length: int = 8) -> FitWindows:
-    spec = WindowSpec(length=length, stride=1, cadence_ms=1)
-    channels = learn.grid.shape[1]
-    table = np.tile(np.array([0, 1, 1], np.float32)[None, :, None], (1, 1, channels))
-    return FitWindows(Pool([learn], [], spec, 0.5), Pool([held_out], [], spec, 0.5), Profiles((), table))
 
 
 @pytest.mark.parametrize("name", ["lstm", "transformer"])
@@ -58,21 +42,11 @@ def test_fitting_leaves_the_random_state_of_others_alone(material: Material) -> 
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("name", ["lstm", "transformer"])
-def test_what_is_not_linear_is_rebuilt_better_than_pca_can(name: str) -> None:
-    """By way of as many numbers."""
-    windows, small = windows_of(circles(), circles(seed=1)), Training(code=2, rank=2, hidden=(32,))
-    training = msgspec.structs.replace(small, autoencoder=name, steps=400, learning_rate=1e-2, noise=0, dropout=0)
-    fitted = fit(windows, torch.ones(3), training)
-    pca = fit(windows, torch.ones(3), msgspec.structs.replace(small, autoencoder="pca"))
-    assert min(loss for _, loss in fitted.losses) < 0.8 * pca.losses[0][1]
-
-
 def test_the_loss_is_the_last_parts_and_every_view_has_the_same_say() -> None:
     """Before training a network expects zero, so that its loss is the mean of the squares of each view."""
     windows = windows_of(circles(), circles(100, seed=1), length=100)
-    squares, _ = windows.rows(windows.held_out, windows.held_out.spread(1))
-    fitted = fit(windows, torch.ones(3), msgspec.structs.replace(SMALL, steps=1, noise=0))
+    squares, _ = look(*windows.scaled(windows.held_out, windows.held_out.spread(1)))
+    fitted = fit(windows, torch.ones(3), msgspec.structs.replace(SMALL, steps=1))
     wanted = np.mean([float(squares[:, place].square().mean()) for place in places(100)])
     assert fitted.losses[0][1] == pytest.approx(wanted, rel=1e-5)
 
@@ -120,7 +94,7 @@ def test_progress_is_told(material: Material) -> None:
 
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
 def test_every_loss_copes_with_silence_and_knows_context(loss: str) -> None:
-    training = Training(hidden=(8,), code=2, rank=2, steps=6, loss=loss, noise=0)  # type: ignore[arg-type]
+    training = Training(hidden=(8,), code=2, rank=2, steps=6, loss=loss)  # type: ignore[arg-type]
     learn, held_out = circles(300), circles(100, seed=1)
     learn.grid[::7, 0] = np.nan
     fitted = fit(windows_of(learn, held_out), torch.ones(3), training)

@@ -27,16 +27,16 @@ KINDS = {"kmeans": KMeans, "neighbours": Neighbours}
 def switches(windows: int, seed: int = 0) -> Tensor:
     """Windows [B, T, C] of 0 and 0.3, which no float is: many are equally far from each other, and some the same."""
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.rand(windows, *SHAPE, generator=generator) < torch.rand(windows, 1, 1, generator=generator)
+    drawn = torch.rand(windows, *SHAPE[:2], generator=generator) < torch.rand(windows, 1, 1, generator=generator)
     return 0.3 * drawn.float()
 
 
 def noise(windows: int, seed: int = 0) -> Tensor:
-    return torch.randn(windows, *SHAPE, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(windows, *SHAPE[:2], generator=torch.Generator().manual_seed(seed))
 
 
 def constant(windows: int, seed: int = 0) -> Tensor:
-    return torch.full((windows, *SHAPE), 0.7)
+    return torch.full((windows, *SHAPE[:2]), 0.7)
 
 
 def somewhere(windows: Tensor, share: float = 0.8, seed: int = 0) -> Tensor:
@@ -88,7 +88,7 @@ def test_no_centroid_stands_for_nothing(seed: int) -> None:
 
 
 def test_equally_near_ones_share() -> None:
-    one, far = torch.zeros(1, *SHAPE), torch.full((1, *SHAPE), 9.0)
+    one, far = torch.zeros(1, *SHAPE[:2]), torch.full((1, *SHAPE[:2]), 9.0)
     nearest = learnt(Neighbours, torch.cat([far, one, one, one, one, far]))
     np.testing.assert_array_equal(code(nearest, one, everywhere(one)), [[0, 0.25, 0.25, 0.25, 0.25, 0]])
     halfway = learnt(KMeans, torch.cat([one, far]))
@@ -107,7 +107,7 @@ def test_silent_cells_take_no_part(name: str) -> None:
     wild = torch.where(observed, windows, 1e4)
     assert torch.equal(nearest.encode(wild, observed), code(nearest, windows, observed))
     silent = nearest.decode(code(nearest, windows, observed))[-1]
-    np.testing.assert_allclose(silent, nearest.bank.mean(dim=0).reshape(SHAPE), atol=1e-6)
+    np.testing.assert_allclose(silent, nearest.bank.mean(dim=0).reshape(SHAPE[:2]), atol=1e-6)
 
 
 def test_silence_does_not_draw_centroids_away() -> None:
@@ -161,7 +161,7 @@ def test_before_it_has_learnt_it_expects_the_centre() -> None:
 
 
 def test_the_bank_is_spread_over_all_windows() -> None:
-    windows = torch.arange(4000.0).reshape(-1, 1, 1).expand(-1, *SHAPE)
+    windows = torch.arange(4000.0).reshape(-1, 1, 1).expand(-1, *SHAPE[:2])
     bank = learnt(Neighbours, windows).bank[:, 0]
     assert (len(bank), float(bank[0]), float(bank[-1])) == (BANK, 0, 3999)
     assert float(bank.diff().max()) <= 4000 / BANK + 1

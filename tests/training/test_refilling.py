@@ -14,7 +14,8 @@ from streamae.training.graph import Graph
 from tests.training.random_graphs import CHANNELS, exported, graph_of, walks
 
 LENGTH = 40  # three views
-NAMES = ["pca", "lstm", "transformer", "neighbours"]  # lstm has the memory beside it
+# The LSTM has the memory beside it.
+NAMES = ["pca", "lstm", "transformer", "neighbours", "conv conditional"]
 
 
 def outputs(exported: Exported) -> list[NDArray[np.float32]]:

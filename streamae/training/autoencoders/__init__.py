@@ -16,15 +16,16 @@ from typing import ClassVar, NamedTuple
 from torch import Tensor, nn
 
 from streamae.config import AUTOENCODERS, LINEAR, MEMORY, Training
-
-FURTHEST = 10.0  # scales from the centre; what is further off is taken for this by an autoencoder, as input and as aim
+from streamae.training.objectives.objective import Batch
+from streamae.training.views import FURTHEST
 
 
 class Shape(NamedTuple):
-    """The shape of what is rebuilt: R rows, C channels."""
+    """The shape of what is rebuilt: R rows, C channels, and which of these are context."""
 
     rows: int
     channels: int
+    context: tuple[int, ...] = ()
 
 
 class Part(nn.Module):
@@ -35,6 +36,14 @@ class Part(nn.Module):
     def forward(self, rows: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Rows [B, R, C] and which cells were observed -> what is expected in their place, and the code [B, K]."""
         raise NotImplementedError
+
+    def loss(self, batch: Batch) -> Tensor:
+        """What training makes small; without more, the error of what is expected."""
+        return batch.error(self(batch.rows, batch.seen)[0])
+
+    def facts(self, batch: Batch) -> dict[str, float]:
+        """What is to be known of its code, by windows that it was not fitted on."""
+        return {}
 
 
 class Autoencoder(Part):

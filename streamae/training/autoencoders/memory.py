@@ -43,7 +43,7 @@ class Memory(Autoencoder):
     def __init__(self, shape: Shape, training: Training) -> None:
         super().__init__()
         self.rank = training.rank
-        self.linear = fit_linear(torch.zeros(1, *shape), self.rank, [slice(0, shape.rows)])
+        self.linear = fit_linear(torch.zeros(1, shape.rows, shape.channels), self.rank, [slice(0, shape.rows)])
         self.register_buffer("views", torch.ones(1, shape.rows, dtype=torch.float64))
         self.register_buffer("remembered", torch.zeros(1, max(self.rank, 1)))
 

@@ -52,7 +52,7 @@ class Nearest(Autoencoder):
 
     def decode(self, code: Tensor) -> Tensor:
         """[B, N] -> [B, R, C]."""
-        return (code @ self.bank).reshape(-1, *self.shape)
+        return (code @ self.bank).reshape(-1, self.shape.rows, self.shape.channels)
 
 
 class KMeans(Nearest):

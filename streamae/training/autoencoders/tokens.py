@@ -9,7 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from streamae.config.training import Activation
 from streamae.training.autoencoders import Shape
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "gelu": nn.GELU,
+    "relu": nn.ReLU,
+    "elu": nn.ELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "identity": nn.Identity,
+}
 
 
 class Tokens(nn.Module):
@@ -17,19 +27,22 @@ class Tokens(nn.Module):
 
     def __init__(self, shape: Shape, rows: int) -> None:
         super().__init__()
-        self.shape = shape
+        self.rows = rows
         self.count = -(-shape.rows // rows)  # L
         self.size = rows * shape.channels
         self._pad = self.count * rows - shape.rows
+        self._channels = shape.channels
+        self._of = shape.rows
 
     def cut(self, windows: Tensor) -> Tensor:
-        """[B, R, C] -> [B, L, S * C]."""
-        return functional.pad(windows, (0, 0, self._pad, 0)).reshape(-1, self.count, self.size)
+        """[B, R, C] -> [B, L, S * C]; also of other numbers of channels."""
+        size = self.rows * windows.shape[2]
+        return functional.pad(windows, (0, 0, self._pad, 0)).reshape(-1, self.count, size)
 
     def join(self, tokens: Tensor) -> Tensor:
         """[B, L, S * C] -> [B, R, C]."""
-        padded = tokens.reshape(-1, self._pad + self.shape.rows, self.shape.channels)
-        return padded.narrow(1, self._pad, self.shape.rows)
+        padded = tokens.reshape(-1, self._pad + self._of, self._channels)
+        return padded.narrow(1, self._pad, self._of)
 
 
 def zero_linear(inputs: int, outputs: int) -> nn.Linear:
@@ -43,3 +56,8 @@ def zero_linear(inputs: int, outputs: int) -> nn.Linear:
 def position(count: int, size: int) -> nn.Parameter:
     """A learnt place for each of `count` tokens: [count, size]."""
     return nn.Parameter(torch.randn(count, size) * size**-0.5)
+
+
+def activation(name: Activation | None) -> nn.Module:
+    """What stands between two layers; GELU (Hendrycks and Gimpel, 2016) where nothing else is asked for."""
+    return ACTIVATIONS[name or "gelu"]()

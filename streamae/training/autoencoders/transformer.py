@@ -1,7 +1,7 @@
 """Transformer autoencoder: attention over the tokens on both sides of the code.
 
 Pre-norm layers (Xiong et al., "On Layer Normalization in the Transformer Architecture", 2020).
-B windows, R rows, C channels, L tokens, K code, H hidden.
+B windows, L tokens, H nodes.
 """
 
 from __future__ import annotations
@@ -12,51 +12,55 @@ from torch import Tensor, nn
 
 from streamae.config import Training
 from streamae.errors import ConfigError
-from streamae.training.autoencoders import Autoencoder, Shape
-from streamae.training.autoencoders.tokens import Tokens, position, zero_linear
+from streamae.training.autoencoders import Shape
+from streamae.training.autoencoders.network import Encoder, Network
+from streamae.training.autoencoders.tokens import activation, position
 
 
-class Transformer(Autoencoder):
-    """One layer for each hidden size, mirrored in the decoder. Raises ConfigError where heads do not divide a size."""
+class Transformer(Network):
+    """One layer for each size, mirrored in the decoder. Raises ConfigError where heads do not divide a size."""
 
     def __init__(self, shape: Shape, training: Training) -> None:
-        super().__init__()
-        hidden = training.hidden
-        if any(size % training.heads for size in hidden):
+        if any(size % training.heads for size in training.nodes):
             raise ConfigError(
-                f"$.training.heads: {training.heads} heads do not divide hidden = {list(hidden)}; "
+                f"$.training.heads: {training.heads} heads do not divide hidden = {list(training.nodes)}; "
                 "choose hidden sizes that are multiples of heads"
             )
-        self.tokens = Tokens(shape, training.token)
-        self.take_in = nn.Linear(self.tokens.size, hidden[0])
-        self.position_in = position(self.tokens.count, hidden[0])
-        self.encoder = _layers(hidden, training)
-        self.to_code = nn.Linear(self.tokens.count * hidden[-1], training.code)
-        self.from_code = nn.Linear(training.code, hidden[-1])
-        self.position_out = position(self.tokens.count, hidden[-1])
-        self.decoder = _layers(hidden[::-1], training)
-        self.give_out = zero_linear(hidden[0], self.tokens.size)
+        super().__init__(shape, training)
 
-    def encode(self, rows: Tensor, seen: Tensor) -> Tensor:
-        """[B, R, C] -> [B, K]."""
-        states = self.encoder(self.take_in(self.tokens.cut(rows)) + self.position_in)  # [B, L, H]
-        code: Tensor = self.to_code(states.flatten(1))
-        return code
+    def build_encoder(self, nodes: Sequence[int], tokens: int, training: Training) -> Encoder:
+        """Attention between all tokens; the states of all are features."""
+        return Attention(nodes, tokens, training)
 
-    def decode(self, code: Tensor) -> Tensor:
-        """[B, K] -> [B, R, C]."""
-        states = self.from_code(code).unsqueeze(1) + self.position_out  # [B, L, H]
-        return self.tokens.join(self.give_out(self.decoder(states)))
+    def build_decoder(self, nodes: Sequence[int], training: Training) -> nn.Module:
+        """The same backwards."""
+        return _layers(nodes, training)
 
 
-def _layers(hidden: Sequence[int], training: Training) -> nn.Sequential:
+class Attention(Encoder):
+    """Layers over tokens that know their place: [B, L, H] -> [B, L * H]."""
+
+    def __init__(self, nodes: Sequence[int], tokens: int, training: Training) -> None:
+        super().__init__()
+        self.position = position(tokens, nodes[0])
+        self.layers = _layers(nodes, training)
+        self.features = tokens * nodes[-1]
+
+    def forward(self, states: Tensor) -> Tensor:
+        """The states of all tokens, end to end."""
+        features: Tensor = self.layers(states + self.position).flatten(1)
+        return features
+
+
+def _layers(nodes: Sequence[int], training: Training) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for size, before in zip(hidden, [hidden[0], *hidden], strict=False):
+    act = activation(training.activation)
+    for size, before in zip(nodes, [nodes[0], *nodes], strict=False):
         if size != before:
             layers.append(nn.Linear(before, size))
         layers.append(
             nn.TransformerEncoderLayer(
-                size, training.heads, 2 * size, training.dropout, "gelu", batch_first=True, norm_first=True
+                size, training.heads, 2 * size, training.dropout, act, batch_first=True, norm_first=True
             )
         )
     return nn.Sequential(*layers)

@@ -9,7 +9,7 @@ from streamae.config import Training
 from streamae.training.autoencoders import Autoencoder, Shape
 
 
-class Dense(Autoencoder):
+class OneLayer(Autoencoder):
     """One layer on each side of the code: what an installed package could bring."""
 
     def __init__(self, shape: Shape, training: Training) -> None:
@@ -25,5 +25,5 @@ class Dense(Autoencoder):
         return code
 
     def decode(self, code: Tensor) -> Tensor:
-        rows: Tensor = self.grow(code).reshape(-1, *self.shape)
+        rows: Tensor = self.grow(code).reshape(-1, self.shape.rows, self.shape.channels)
         return rows
