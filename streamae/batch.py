@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -73,6 +74,31 @@ def with_progress(console: Console, work: Any) -> Artifact:
 
         made: Artifact = work(progress)
         return made
+
+
+def tune(config: Config, how: dict[str, Any], plot: Path | None, console: Console, as_json: bool) -> None:
+    """Find the code and search the rest, as a Question has it; prints what was found, and lines for the config."""
+    from streamae.training import tuning, tuning_report
+    from streamae.training.material import prepare
+
+    gathered = _gathered(config, console, (None, None))
+    material = prepare(config, gathered.table, gathered.left_out)
+    columns = (TextColumn("tuning"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=1)
+
+        def told(tried: str, share: float) -> None:
+            bar.update(task, description=tried, completed=share)
+
+        found = tuning.tune(material, tuning.Question(**how), told)
+    if plot:
+        tuning_report.plot(found, plot)
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(tuning_report.facts(found)).decode() + "\n")
+        return
+    console.print(tuning_report.render(found))
+    console.print(tuning_report.said(found), highlight=False)
+    console.print(f"\n[training]\n{tuning_report.lines(found)}", markup=False, highlight=False)
 
 
 def version_rows(config: Config) -> list[dict[str, Any]]:

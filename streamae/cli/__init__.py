@@ -6,19 +6,19 @@ import sys
 
 from rich.markup import escape
 
-from streamae.cli import batch, bench, history, live, models, retraining, setup
+from streamae.cli import batch, bench, history, live, models, retraining, setup, tuning
 from streamae.cli.app import app, deadletters, err
 from streamae.cli.app import models as models_app
 from streamae.errors import MissingExtra, StreamaeError
 
-__all__ = ["app", "batch", "bench", "history", "live", "main", "models", "retraining", "setup"]
+__all__ = ["app", "batch", "bench", "history", "live", "main", "models", "retraining", "setup", "tuning"]
 
 app.add_typer(models_app, name="models")
 app.add_typer(deadletters, name="deadletters")
 
 TRAIN = ("torch", "onnx", "onnxscript", "pandas", "pyarrow", "scipy", "sklearn", "threadpoolctl", "matplotlib")
 EXTRAS = dict.fromkeys((*TRAIN, "apscheduler"), "train") | {"confluent_kafka": "bench", "onnxruntime": "cpu"}
-EXTRAS |= {"kafka": "serve", "prometheus_client": "serve"}
+EXTRAS |= {"kafka": "serve", "prometheus_client": "serve", "optuna": "tune"}
 
 
 def main() -> None:
