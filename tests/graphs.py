@@ -133,9 +133,8 @@ def tiny_artifact(
         spans={"fit": Span(start=0, end=7 * DAY_MS), "calibrate": Span(start=7 * DAY_MS, end=9 * DAY_MS)},
         parity=(Parity(batch=1, relative_difference=0.0, threshold_flips=0),),
     )
-    none = np.empty(0, np.float32)
-    profiles = Profiles(tuple(centres), table)
-    unproven = Artifact(manifest, model, full, profiles, Golden(none, none, none, none, none), encoder)
+    profiles, none_yet = Profiles(tuple(centres), table), Golden(*[np.empty(0, np.float32)] * 5)
+    unproven = Artifact(manifest, model, full, profiles, none_yet, encoder)
     return replace(unproven, golden=golden(unproven))
 
 
