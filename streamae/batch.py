@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from streamae.config import Config
-from streamae.detection.artifact import Artifact, Manifest
+from streamae.detection.artifact import Manifest
 from streamae.errors import ConfigError
 from streamae.registry import Registry
 from streamae.subscriber import moment
@@ -38,7 +40,12 @@ def train_and_register(
     champion = registry.champion(config.model)
     parent = registry.load(config.model, champion).manifest if champion else None
     gathered = _gathered(config, console, between)
-    artifact = with_progress(console, lambda progress: job.train(config, gathered, parent=parent, progress=progress))
+    with _bar(console, "fitting") as told:
+
+        def progress(step: int, steps: int, loss: float) -> None:
+            told(step, steps, f"loss {loss:.4g}")
+
+        artifact = job.train(config, gathered, parent=parent, progress=progress)
     manifest = registry.register(artifact).manifest
     promoted = promote or champion is None
     if promoted:
@@ -63,17 +70,17 @@ def _gathered(config: Config, console: Console, between: Between) -> Gathered:
         return gather(config, until, since, lambda rows: status.update(f"reading: {rows:,} records"))
 
 
-def with_progress(console: Console, work: Any) -> Artifact:
-    """Do `work(progress)` under a progress bar; without a terminal there is none."""
-    columns = (TextColumn("fitting"), BarColumn(), TextColumn("{task.fields[loss]}"), TimeElapsedColumn())
+@contextmanager
+def _bar(console: Console, what: str) -> Iterator[Callable[[float, float, str], None]]:
+    """A bar to be told how much of how much is done, and of what; none where there is no terminal."""
+    columns = (TextColumn(what), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("fit", total=None, loss="")
+        task = bar.add_task("", total=None)
 
-        def progress(step: int, steps: int, loss: float) -> None:
-            bar.update(task, completed=step, total=steps, loss=f"loss {loss:.4g}")
+        def told(done: float, of: float, text: str) -> None:
+            bar.update(task, completed=done, total=of, description=text)
 
-        made: Artifact = work(progress)
-        return made
+        yield told
 
 
 def tune(config: Config, how: dict[str, Any], plot: Path | None, console: Console, as_json: bool) -> None:
@@ -83,14 +90,8 @@ def tune(config: Config, how: dict[str, Any], plot: Path | None, console: Consol
 
     gathered = _gathered(config, console, (None, None))
     material = prepare(config, gathered.table, gathered.left_out)
-    columns = (TextColumn("tuning"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("", total=1)
-
-        def told(tried: str, share: float) -> None:
-            bar.update(task, description=tried, completed=share)
-
-        found = tuning.tune(material, tuning.Question(**how), told)
+    with _bar(console, "tuning") as told:
+        found = tuning.tune(material, tuning.Question(**how), lambda tried, share: told(share, 1.0, tried))
     if plot:
         tuning_report.plot(found, plot)
     if as_json:

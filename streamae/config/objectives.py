@@ -76,15 +76,9 @@ Objective = Undercomplete | Sparse | Contractive | Denoising | Variational | Con
 ObjectiveName = Literal[
     "undercomplete", "sparse", "contractive", "denoising", "variational", "conditional", "adversarial", "masked"
 ]
-GENERATIVE = ("variational", "conditional", "adversarial")  # whose code can be sampled
 
 
 def named(name: ObjectiveName) -> Objective:
     """An objective with its usual parameters."""
     objective: Objective = msgspec.convert({"name": name}, Objective)
     return objective
-
-
-def name_of(objective: Objective) -> str:
-    """What an objective is called."""
-    return str(objective.__struct_config__.tag)

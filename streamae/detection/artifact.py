@@ -1,12 +1,10 @@
 """Artifact: what a training job hands to serving, as bytes that prove themselves.
 
     model.onnx     windows [B, T, C], profile [B, 3, C]  ->  error [B], settled_error [B], channel_error [B, C]
-    full.onnx      the same inputs                       ->  reconstruction [B, T, C] (raw units less the origin),
-                                                             embedding [B, K]
+    full.onnx      the same inputs  ->  reconstruction [B, T, C] (raw units less the origin), embedding [B, K]
     encoder.onnx   the same inputs                       ->  embedding [B, K], and nothing else is computed
-    decoder.onnx   code [B, K], context [B, T, Q], profile [B, 3, C]  ->  reconstruction [B, T, C]; where an objective's
-                                                             code can be sampled: the code is the noise, context are
-                                                             the channels that condition it
+    decoder.onnx   where a code can be sampled: code [B, K], profile [B, 3, C], and the context channels [B, T, Q] of
+                   the conditional  ->  reconstruction [B, T, C]
     manifest.json  the facts, canonical JSON, with the sha256 of every other file and of itself
     profiles.npz   centre, scale and error unit of each known series, and the fleet's
     golden.npz     windows with the outputs that a loaded model must reproduce
@@ -170,6 +168,11 @@ class Artifact:
     encoder: bytes = b""
     decoder: bytes = b""
 
+    @property
+    def label(self) -> str:
+        """Model and version, as errors name them."""
+        return f"{self.manifest.name}@{self.manifest.version or 'unregistered'}"
+
     def encode(self) -> dict[str, bytes]:
         """The files of this artifact by name; the manifest gets the digests of all."""
         files = {
@@ -187,12 +190,10 @@ class Artifact:
     @classmethod
     def decode(cls, files: Mapping[str, bytes], where: str = "artifact") -> Self:
         """The artifact in `files`, every byte checked. Raises ArtifactError that names the file and the fault."""
-        _check_there(files, (MANIFEST, *FILES), where)
-        manifest = _read_manifest(files[MANIFEST], where)
+        manifest = _read_manifest(_there(files, MANIFEST, where), where)
         more = [name for name in OPTIONAL if name in manifest.files]
-        _check_there(files, more, where)
         for name in (*FILES, *more):
-            if hashlib.sha256(files[name]).hexdigest() != manifest.files.get(name):
+            if hashlib.sha256(_there(files, name, where)).hexdigest() != manifest.files.get(name):
                 raise ArtifactError(f"{where}: {name} is damaged (its sha256 is not the manifest's)")
         profiles = _arrays(files, "profiles.npz", where, _profiles(manifest))
         golden = _arrays(files, "golden.npz", where, _golden(manifest))
@@ -205,10 +206,10 @@ class Artifact:
         return cls(manifest, files["model.onnx"], files["full.onnx"], known, Golden(**golden), **graphs)
 
 
-def _check_there(files: Mapping[str, bytes], names: Sequence[str], where: str) -> None:
-    for name in names:
-        if name not in files:
-            raise ArtifactError(f"{where}: {name} is missing; register the version again or promote another")
+def _there(files: Mapping[str, bytes], name: str, where: str) -> bytes:
+    if name not in files:
+        raise ArtifactError(f"{where}: {name} is missing; register the version again or promote another")
+    return files[name]
 
 
 def _profiles(manifest: Manifest) -> dict[str, Column]:

@@ -20,7 +20,7 @@ class Encoder:
 
     def __init__(self, artifact: Artifact, device: Device = "cpu") -> None:
         if not artifact.encoder:
-            raise ConfigError(f"{_label(artifact)} has no encoder.onnx: train it again")
+            raise ConfigError(f"{artifact.label} has no encoder.onnx: train it again")
         self._session = session(artifact.encoder, device, "encoder.onnx")
 
     def embed(self, windows: Floats, profile: Floats) -> Floats:
@@ -35,7 +35,7 @@ class Decoder:
     def __init__(self, artifact: Artifact, device: Device = "cpu") -> None:
         if not artifact.decoder:
             raise ConfigError(
-                f"{_label(artifact)} cannot generate: its code is like no known distribution. Train one with "
+                f"{artifact.label} cannot generate: its code is like no known distribution. Train one with "
                 "$.training.objective = variational, conditional or adversarial"
             )
         self._session = session(artifact.decoder, device, "decoder.onnx")
@@ -55,7 +55,3 @@ class Decoder:
         inputs = {"code": code, "profile": profile, "context": context}
         (windows,) = run(self._session, ["reconstruction"], {name: inputs[name] for name in sorted(self._takes)})
         return windows
-
-
-def _label(artifact: Artifact) -> str:
-    return f"{artifact.manifest.name}@{artifact.manifest.version or 'unregistered'}"

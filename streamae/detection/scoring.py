@@ -66,7 +66,7 @@ class Scorer:
             settled = errors.settled_error / np.array([t.settled for t in known], np.float64)
         if not (np.isfinite(score).all() and np.isfinite(settled).all()):
             raise ArtifactError(
-                f"{self._label()}: model.onnx gives errors that are no numbers; roll back to the version before"
+                f"{self.artifact.label}: model.onnx gives errors that are no numbers; roll back to the version before"
             )
         return Scores(score, settled, errors.channel_error, threshold)
 
@@ -87,19 +87,19 @@ class Scorer:
             alone = self.errors(golden.windows, golden.profile, micro_batch=1)
             self.reconstruct(golden.windows[:1], [""])
         except Exception as error:  # the runtime's errors share no parent
-            raise ArtifactError(f"{self._label()}: its graphs do not run ({error})") from error
+            raise ArtifactError(f"{self.artifact.label}: its graphs do not run ({error})") from error
         tolerance = GOLDEN_TOLERANCE[self.device]
         for name in ("error", "settled_error", "channel_error"):
             want, got = getattr(golden, name), getattr(seen, name)
             if want.shape != got.shape or not np.allclose(got, want, rtol=tolerance, atol=tolerance):
                 raise ArtifactError(
-                    f"{self._label()}: model.onnx does not reproduce its golden windows ({name} differs); "
+                    f"{self.artifact.label}: model.onnx does not reproduce its golden windows ({name} differs); "
                     "this runtime computes something else than the one that exported it"
                 )
             if self.device == "cpu" and not np.array_equal(got, getattr(alone, name)):
                 raise ArtifactError(
-                    f"{self._label()}: on this machine a window's {name} depends on the windows beside it, so a replay "
-                    "would not give the same alerts; train it again here, or serve it where it was trained"
+                    f"{self.artifact.label}: on this machine a window's {name} depends on the windows beside it, so a "
+                    "replay would not give the same alerts; train it again here, or serve it where it was trained"
                 )
 
     def _check_shapes(self) -> None:
@@ -109,9 +109,6 @@ class Scorer:
             shapes = {node.name: node.shape[1:] for node in graph.get_inputs()}
             if shapes.get("windows") != want or shapes.get("profile") != [3, want[1]]:
                 raise ArtifactError(
-                    f"{self._label()}: {name} takes {shapes}, "
+                    f"{self.artifact.label}: {name} takes {shapes}, "
                     f"the manifest says windows {want} and profile [3, {want[1]}]"
                 )
-
-    def _label(self) -> str:
-        return f"{self.artifact.manifest.name}@{self.artifact.manifest.version or 'unregistered'}"

@@ -19,7 +19,6 @@ from torch.nn import functional
 
 from streamae.training.autoencoders import Part
 from streamae.training.autoencoders.network import Network
-from streamae.training.views import FURTHEST as NEAR
 from streamae.training.views import look, places, show
 
 FURTHEST = 1e4  # scales from the centre beyond which a value is not told apart: its square must stay finite
@@ -128,8 +127,7 @@ class DecoderGraph(nn.Module):
         given = None
         if context is not None:
             context = torch.cat([context, torch.zeros(1, *context.shape[1:])])
-            rows, _ = look(*scale(context, profile[:, :, self.network.conditions]))
-            given = rows.clamp(-NEAR, NEAR)
+            given, _ = look(*scale(context, profile[:, :, self.network.conditions]))
         shown = show(self.network.decode(code, given), self.length)
         centre, spread, _ = profile.chunk(3, dim=1)
         return (shown * spread + centre)[:-1]

@@ -107,16 +107,10 @@ def codes(material: Material) -> list[int]:
 
 def _tried(material: Material, changes: dict[str, Any]) -> Tried:
     began = time.perf_counter()
-    training = msgspec.convert({**_plain(material.config.training), **changes}, Training)
-    fitted = fit(material.fit, material.scored, training)
+    fitted = fit(material.fit, material.scored, msgspec.structs.replace(material.config.training, **changes))
     weights = sum(one.numel() for one in fitted.graph.parameters())
     facts = fitted.facts
     return Tried(changes, facts["error"], facts["pca_error"], weights, time.perf_counter() - began)
-
-
-def _plain(training: Training) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(training)
-    return plain
 
 
 def _search(material: Material, chosen: dict[str, Any], question: Question, told: Told) -> Iterator[Tried]:
@@ -149,7 +143,7 @@ def _suggested(trial: Trial, training: Training) -> dict[str, Any]:
     widest = trial.suggest_categorical("nodes", [16, 32, 64, 128])
     nodes = [max(widest >> at, training.heads) for at in range(layers)]
     changes: dict[str, Any] = {
-        "hidden": [size - size % training.heads for size in nodes],
+        "hidden": tuple(size - size % training.heads for size in nodes),
         "layers": layers,
         "learning_rate": round(trial.suggest_float("learning_rate", 1e-3, 2e-2, log=True), 5),
         "dropout": trial.suggest_categorical("dropout", [0.0, 0.1, 0.2]),

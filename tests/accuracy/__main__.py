@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from tests.accuracy.judging import Candidate, Row, judge
+from tests.accuracy.judging import Candidate, Row, earlier, judge
 from tests.accuracy.recordings import FAMILIES, development, records
 from tests.accuracy.tables import by_family, costs, left_out_choice, served, spread
 from tests.real.recordings import missing
@@ -67,15 +67,6 @@ def main() -> None:
                 options.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     _show(rows, options.development)
     sys.exit(any(row["error"] for row in rows))
-
-
-def earlier(out: Path | None) -> list[Row]:
-    """The rows of an earlier run that did not fail."""
-    if out is None or not out.exists():
-        return []
-    rows = [row for row in json.loads(out.read_text(encoding="utf-8")) if not row["error"]]
-    print(f"{len(rows)} rows are those of an earlier run, from {out}")
-    return rows
 
 
 def _candidates(options: argparse.Namespace) -> Sequence[Candidate]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,8 +39,22 @@ def judge(task: Task) -> Row:
     try:
         return row | _judged(record, candidate, seed, check) | {"error": ""}
     except Exception as error:  # one series must not hide the others
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        return row | {"error": f"{type(error).__name__}: {error} ({where.name})"[:300]}
+        return row | failure(error)
+
+
+def failure(error: Exception) -> Row:
+    """What a row has in place of figures."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return {"error": f"{type(error).__name__}: {error} ({where.name})"[:300]}
+
+
+def earlier(out: Path | None) -> list[Row]:
+    """The rows of an earlier run that did not fail."""
+    if out is None or not out.exists():
+        return []
+    rows = [row for row in json.loads(out.read_text(encoding="utf-8")) if not row["error"]]
+    print(f"{len(rows)} rows are those of an earlier run, from {out}")
+    return rows
 
 
 def _judged(record: Record, candidate: Candidate, seed: int, check: bool) -> Row:
@@ -52,19 +68,23 @@ def _judged(record: Record, candidate: Candidate, seed: int, check: bool) -> Row
     scored = time.process_time()
     if check:
         _check_causal(artifact, frame, scores["score"].to_numpy(), record.train_rows)
-    first = record.first
-    width = period(frame.iloc[first:, 0].to_numpy(np.float64))
-    volumes = {
-        kind: volume(label[first:], scores[column].to_numpy(np.float64)[first:], width)
-        for kind, column in (("causal", "score"), ("settled", "settled"))
-    }
     report = artifact.manifest.report
     duels = {name: facts["duel"] for name, facts in report["baselines"].items()}
-    return volumes | {
+    return volumes(record, frame, label, scores) | {
         "fit_cpu_s": fitted - began,
         "us_per_row": (scored - fitted) / len(frame) * 1e6,
         "worth": bool(duels.get("pca") and duels["pca"]["better"]),
         "duels": duels,
+    }
+
+
+def volumes(record: Record, frame: Any, label: Any, scores: Any) -> Row:
+    """VUS-PR of both scores, over the rows that count."""
+    first = record.first
+    width = period(frame.iloc[first:, 0].to_numpy(np.float64))
+    return {
+        kind: volume(label[first:], scores[column].to_numpy(np.float64)[first:], width)
+        for kind, column in (("causal", "score"), ("settled", "settled"))
     }
 
 

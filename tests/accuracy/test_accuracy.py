@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.accuracy.__main__ import earlier
-from tests.accuracy.judging import Candidate, Row, judge
+from tests.accuracy.judging import Candidate, Row, earlier, judge
 from tests.accuracy.recordings import DEVELOPMENT, FAMILIES, development, records
 from tests.accuracy.tables import MACRO, by_family, left_out_choice, served, spread
 from tests.real.recordings import missing

@@ -22,8 +22,9 @@ from rich.console import Console
 from rich.progress import track
 
 from streamae.config.objectives import ObjectiveName
+from tests.accuracy.judging import Row, earlier
 from tests.accuracy.recordings import FAMILIES, development
-from tests.family.kinds import BACKBONES, Kind, Row, measure
+from tests.family.kinds import BACKBONES, Kind, measure
 from tests.family.real import judge
 from tests.family.tables import by_kind, parts
 from tests.real.recordings import missing
@@ -34,7 +35,7 @@ FOUND_BY = ("lstm", "transformer")  # whose accuracy is told
 def main() -> None:
     """The command; prints tables."""
     options = _options()
-    rows = _earlier(options.out)
+    rows = earlier(options.out)
     done = [{**row["task"]} for row in rows]
     tasks = [task for task in _tasks(options) if task not in done]
     run: Callable[[dict[str, Any]], Row] = judge if options.real else measure
@@ -64,14 +65,6 @@ def _tasks(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         record = development([family])[0]
         for kind in (kind for kind in kinds if kind.backbone in FOUND_BY):
             yield {**kind._asdict(), "family": family, "series": record.series}
-
-
-def _earlier(out: Path | None) -> list[Row]:
-    if out is None or not out.exists():
-        return []
-    rows: list[Row] = [row for row in json.loads(out.read_text(encoding="utf-8")) if not row["error"]]
-    print(f"{len(rows)} rows are those of an earlier run, from {out}")
-    return rows
 
 
 def _options() -> argparse.Namespace:

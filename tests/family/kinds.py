@@ -6,7 +6,6 @@ N readings, C channels.
 from __future__ import annotations
 
 import time
-import traceback
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +15,12 @@ import streamae
 from streamae.config.objectives import Sparse, named
 from streamae.detection.artifact import Artifact
 from streamae.detection.scoring import Scorer
+from tests.accuracy.judging import Row, failure
 
 BACKBONES = ("dense", "conv", "lstm", "transformer")
 CONTEXT = "mode"
 WIDE = 64  # numbers of a sparse code
 WINDOWS, BATCH = 2048, 256  # that are scored to see what one costs
-
-Row = dict[str, Any]
 
 
 class Kind(NamedTuple):
@@ -62,8 +60,7 @@ def measure(task: dict[str, Any]) -> Row:
         artifact = streamae.train(fleet(), kind.backbone, context=(CONTEXT,), refit=False, **options(kind))
         return row | {"train_cpu_s": time.process_time() - began, **_measured(artifact)}
     except Exception as error:  # one kind must not hide the others
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        return row | {"error": f"{type(error).__name__}: {error} ({where.name})"[:300]}
+        return row | failure(error)
 
 
 def _measured(artifact: Artifact) -> Row:

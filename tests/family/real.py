@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import streamae
-from streamae.history.vus import period, volume
+from tests.accuracy.judging import Row, failure, volumes
 from tests.accuracy.recordings import load, records
-from tests.family.kinds import Kind, Row, options
+from tests.family.kinds import Kind, options
 
 SERIES = "readings"  # what a frame without a column of series is called
 
@@ -24,8 +23,7 @@ def judge(task: dict[str, Any]) -> Row:
     try:
         return row | _judged(Kind(task["backbone"], task["objective"]), task["family"], task["series"])
     except Exception as error:  # one series must not hide the others
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        return row | {"error": f"{type(error).__name__}: {error} ({where.name})"[:300]}
+        return row | failure(error)
 
 
 def _judged(kind: Kind, family: str, series: str) -> Row:
@@ -40,17 +38,11 @@ def _judged(kind: Kind, family: str, series: str) -> Row:
     artifact = streamae.train(frame.iloc[: record.train_rows], kind.backbone, **chosen)
     fitted = time.process_time()
     scores = streamae.score(artifact, frame)
-    first = record.first
-    width = period(frame.iloc[first:, 0].to_numpy(np.float64))
-    found = {
-        name: volume(label[first:], scores[column].to_numpy(np.float64)[first:], width)
-        for name, column in (("causal", "score"), ("settled", "settled"))
-    }
     later = record.train_rows
     labels = _events(label[later:], frame.index[later:])
     served = streamae.backtest(artifact, frame.iloc[later:], thresholds=[1.0], labels=labels).candidates.iloc[0]
     return {
-        **found,
+        **volumes(record, frame, label, scores),
         "events": len(labels),
         "found": int(served["found"]),
         "false": int(served["false"]),

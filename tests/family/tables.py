@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from tests.family.kinds import Row
+from tests.accuracy.judging import Row
 
 
 def parts(rows: Sequence[Row]) -> dict[str, pd.DataFrame]:

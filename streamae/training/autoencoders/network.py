@@ -72,7 +72,7 @@ class Network(Autoencoder):
 
     def numbers(self, rows: Tensor, seen: Tensor) -> Tensor:
         """What the encoder gives [B, N] of rows [B, R, C], from which the objective makes a code."""
-        tokens = self.tokens.cut(rows)
+        tokens = self.tokens.cut(rows.clamp(-FURTHEST, FURTHEST))
         if self.objective.told:
             tokens = torch.cat([tokens, self.tokens.cut(seen.float())], dim=2)
         numbers: Tensor = self.to_code(self.encoder(self.take_in(tokens)))
@@ -90,11 +90,10 @@ class Network(Autoencoder):
         """[B, K] and the context [B, R, C of it] -> [B, R, C]."""
         states = self.from_code(code).unsqueeze(1) + self.position  # [B, L, H]
         if context is not None:
-            states = states + self.take_context(self.tokens.cut(context))
+            states = states + self.take_context(self.tokens.cut(context.clamp(-FURTHEST, FURTHEST)))
         return self.tokens.join(self.give_out(self.decoder(states)))
 
     def forward(self, rows: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Rows [B, R, C] and which cells were observed -> what is expected in their place, and the code [B, K]."""
-        near = rows.clamp(-FURTHEST, FURTHEST)
-        code = self.encode(near, seen)
-        return self.decode(code, self.context(near)), code
+        code = self.encode(rows, seen)
+        return self.decode(code, self.context(rows)), code

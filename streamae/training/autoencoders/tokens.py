@@ -27,12 +27,10 @@ class Tokens(nn.Module):
 
     def __init__(self, shape: Shape, rows: int) -> None:
         super().__init__()
-        self.rows = rows
+        self.shape, self.rows = shape, rows
         self.count = -(-shape.rows // rows)  # L
         self.size = rows * shape.channels
         self._pad = self.count * rows - shape.rows
-        self._channels = shape.channels
-        self._of = shape.rows
 
     def cut(self, windows: Tensor) -> Tensor:
         """[B, R, C] -> [B, L, S * C]; also of other numbers of channels."""
@@ -41,8 +39,8 @@ class Tokens(nn.Module):
 
     def join(self, tokens: Tensor) -> Tensor:
         """[B, L, S * C] -> [B, R, C]."""
-        padded = tokens.reshape(-1, self._pad + self._of, self._channels)
-        return padded.narrow(1, self._pad, self._of)
+        padded = tokens.reshape(-1, self._pad + self.shape.rows, self.shape.channels)
+        return padded.narrow(1, self._pad, self.shape.rows)
 
 
 def zero_linear(inputs: int, outputs: int) -> nn.Linear:

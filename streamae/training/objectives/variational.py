@@ -18,7 +18,6 @@ from torch import Tensor
 
 from streamae.config import objectives
 from streamae.training.objectives.objective import Batch, Objective
-from streamae.training.views import FURTHEST
 
 if TYPE_CHECKING:
     from streamae.training.autoencoders.network import Network
@@ -45,7 +44,7 @@ class Variational(Objective):
 
     def loss(self, network: Network, batch: Batch) -> Tensor:
         """The negative ELBO of a cell; of what is held out, by way of the mean and at full weight."""
-        rows = batch.rows.clamp(-FURTHEST, FURTHEST)
+        rows = batch.rows
         mean, log = network.numbers(rows, batch.seen).chunk(2, dim=1)
         log = log.clamp(-FURTHEST_LOG, FURTHEST_LOG)
         code = mean if batch.held_out else mean + (log / 2).exp() * torch.randn_like(mean)
