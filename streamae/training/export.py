@@ -150,7 +150,7 @@ def _part(whole: onnx.ModelProto, outputs: tuple[str, ...]) -> bytes:
     for inner in _graphs(model):
         _keep(inner.metadata_props, [])
         for entry in [*inner.node, *getattr(inner, "initializer", [])]:
-            entry.doc_string = ""
+            entry.ClearField("doc_string")
             _keep(entry.metadata_props, [])
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))

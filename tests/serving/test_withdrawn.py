@@ -26,9 +26,16 @@ def guarded(secure_broker: SecureBroker, tmp_path: Path, topic_name: Callable[[s
     made.close()
 
 
-@pytest.mark.parametrize(("kind", "operation"), [("alerts", "WRITE"), ("readings", "READ"), ("state", "READ")])
+@pytest.mark.parametrize(
+    ("kind", "operation", "says"),
+    [
+        ("alerts", "WRITE", "a transaction failed"),
+        ("readings", "READ", "trying on: "),
+        ("state", "READ", "] waits: "),
+    ],
+)
 def test_a_permission_that_is_withdrawn_is_waited_for(
-    guarded: Stand, secure_broker: SecureBroker, kind: str, operation: str
+    guarded: Stand, secure_broker: SecureBroker, kind: str, operation: str, says: str
 ) -> None:
     log = fleet_log(guarded.config.topics.readings, seed=3, ticks=160)
     topic = guarded.config.topics.readings if kind == "readings" else guarded.config.topic(kind)
@@ -41,7 +48,7 @@ def test_a_permission_that_is_withdrawn_is_waited_for(
                 if kind == "state":  # read at a restore only
                     process.kill()
                     process.start()
-                wait_for(lambda: ("] waits: " if kind == "state" else "trying on: ") in process.said())
+                wait_for(lambda: says in process.said())
                 assert "not allowed" in process.said() or "AuthorizationFailed" in process.said()
                 assert process.exit_code is None
         wait_for(lambda: process.committed() >= guarded.published)

@@ -141,7 +141,10 @@ def test_the_gate_serves_the_baseline_where_the_network_is_not_worth_it() -> Non
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ('baselines = ["pcb"]', "no baseline `pcb`; known: kmeans, lstm, memory, neighbours, pca, transformer, dev"),
+        (
+            'baselines = ["pcb"]',
+            "no baseline `pcb`; known: conv, dense, kmeans, lstm, memory, neighbours, pca, transformer, dev",
+        ),
         ('baselines = ["kmeans"]\ngate = "serve_baseline"', "needs `pca` among the baselines"),
         ('gate = "perhaps"', "Invalid enum value 'perhaps'"),
     ],
