@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from streamae.config import Config
-from streamae.detection.artifact import Manifest
+from streamae.detection.manifest import Manifest
 from streamae.errors import ConfigError
 from streamae.registry import Registry
 from streamae.subscriber import moment

@@ -19,17 +19,9 @@ from dataclasses import replace
 import numpy as np
 import onnx.parser
 
-from streamae.detection.artifact import (
-    Artifact,
-    Channel,
-    Golden,
-    Manifest,
-    Parity,
-    Profiles,
-    Span,
-    Threshold,
-    WindowSpec,
-)
+from streamae.detection.artifact import Artifact, Golden, Profiles
+from streamae.detection.manifest import Channel, Manifest, Parity, Span, Threshold, WindowSpec
+from streamae.detection.repairing import CLASSES, REACH, TAPS, Repair
 from streamae.detection.scoring import Scorer
 
 DAY_MS = 86_400_000
@@ -134,8 +126,17 @@ def tiny_artifact(
         parity=(Parity(batch=1, relative_difference=0.0, threshold_flips=0),),
     )
     profiles, none_yet = Profiles(tuple(centres), table), Golden(*[np.empty(0, np.float32)] * 5)
-    unproven = Artifact(manifest, model, full, profiles, none_yet, encoder)
+    unproven = Artifact(manifest, model, full, profiles, none_yet, encoder, repair=tiny_repair(channels))
     return replace(unproven, golden=golden(unproven))
+
+
+def tiny_repair(channels: int) -> Repair:
+    """Half of what is off stays, up to eight scales; silence is filled from its neighbours, less sure the further."""
+    kernel = np.zeros((TAPS, channels), np.float32)
+    kernel[REACH] = 0.5
+    rest = np.tile(np.array([[1], [0], [8]], np.float32), channels)
+    spread = np.tile(np.arange(1, CLASSES + 1, dtype=np.float32)[:, None] / 16, channels)
+    return Repair(kernel, rest, np.ones((CLASSES, channels), np.float32), spread.astype(np.float32))
 
 
 def graph(length: int, scored: Sequence[bool], outputs: str, body: str) -> bytes:
@@ -147,6 +148,36 @@ def graph(length: int, scored: Sequence[bool], outputs: str, body: str) -> bytes
         text = text.replace(word, meaning)
     model: bytes = onnx.parser.parse_model(text).SerializeToString()
     return model
+
+
+def waving(artifact: Artifact, period: float = 12.0, conditional: bool = False) -> Artifact:
+    """The same with a decoder whose two numbers are those of a wave, in scales around the centre of every channel.
+
+    A conditional one adds what its context channels say.
+    """
+    length, channels = artifact.manifest.window.length, len(artifact.manifest.channels)
+    turns = 2 * np.pi * np.arange(length) / period
+    context = sum(not channel.scored for channel in artifact.manifest.channels) if conditional else 0
+    takes = f"float[B, 2] code, float[B, 3, {channels}] profile"
+    own = "given = Identity (laid)"
+    if context:
+        takes += f", float[B, {length}, {context}] context"
+        own = "more = ReduceSum <keepdims = 1> (context, two) given = Add (laid, more)"
+    text = f"""
+        <ir_version: 9, opset_import: ["" : 18]>
+        waving ({takes}) => (float[B, {length}, {channels}] reconstruction)
+        <float[2, {length}] basis = {numbers([*np.sin(turns), *np.cos(turns)])},
+         int64[1] zero = {{0}}, int64[1] one = {{1}}, int64[1] two = {{2}}>
+        {{
+            wave = MatMul (code, basis)
+            laid = Unsqueeze (wave, two)
+            {own}
+            centre = Slice (profile, zero, one, one)
+            spread = Slice (profile, one, two, one)
+            wide = Mul (given, spread)
+            reconstruction = Add (wide, centre)
+        }}"""
+    return replace(artifact, decoder=onnx.parser.parse_model(text).SerializeToString())
 
 
 def numbers(of: Iterable[float]) -> str:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from streamae.detection.alerts import Alert, ChannelShare, Offsets, Peak
-from streamae.detection.artifact import WindowSpec
 from streamae.detection.episodes import EpisodePolicy, Place
 from streamae.detection.grid import Lateness
+from streamae.detection.manifest import WindowSpec
 
 Values = tuple[float, ...]  # one number a channel; NaN = silence
 

@@ -14,9 +14,9 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from streamae.detection.artifact import WindowSpec
 from streamae.detection.episodes import EpisodePolicy
 from streamae.detection.grid import Lateness
+from streamae.detection.manifest import WindowSpec
 from streamae.detection.readings import Readings
 from tests.naive import Reading
 

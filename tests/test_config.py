@@ -6,8 +6,8 @@ import pytest
 
 from streamae.config import Spans, Training, load, parse
 from streamae.config.objectives import Denoising, Variational
-from streamae.detection.artifact import WindowSpec
 from streamae.detection.grid import Lateness
+from streamae.detection.manifest import WindowSpec
 from streamae.errors import ConfigError
 
 GOOD = """

@@ -15,7 +15,7 @@ from streamae.serving.settings import Settings
 from streamae.topics.topics import Output, TopicSpec
 from tests.kafka.cluster import Cluster
 from tests.kafka.secure import SecureBroker
-from tests.serving.stand import CALM, Stand
+from tests.serving.stand import CALM, Stand, wait_for
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_what_a_lost_broker_would_take_with_it_is_named(kafka_address: str, tmp_
         assert any(f"{alerts}: with min.insync.replicas = 1" in one for one in found(stand, "warning"))
         assert found(stand, "fault") == []
         cluster.brokers[0].kill()
-        assert any("2 of 3 replicas are in sync" in one for _ in range(20) for one in found(stand, "warning"))
+        wait_for(lambda: any("2 of 3 replicas are in sync" in one for one in found(stand, "warning")))
         stand.close()
 
 

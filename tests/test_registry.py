@@ -12,17 +12,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from streamae.detection.artifact import (
-    FILES,
-    MANIFEST,
-    Artifact,
-    Channel,
-    Golden,
-    Manifest,
-    Profiles,
-    Threshold,
-    WindowSpec,
-)
+from streamae.detection.artifact import FILES, Artifact, Golden, Profiles
+from streamae.detection.manifest import MANIFEST, Channel, Manifest, Threshold, WindowSpec
 from streamae.errors import ArtifactError, RegistryError
 from streamae.registry import POINTER, Promotion, Registry
 

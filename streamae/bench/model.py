@@ -10,7 +10,8 @@ import numpy as np
 
 from streamae import config as configs
 from streamae.bench.load import CADENCE_MS, LEARN, Load, healthy_values
-from streamae.detection.artifact import Artifact, WindowSpec
+from streamae.detection.artifact import Artifact
+from streamae.detection.manifest import WindowSpec
 
 LENGTH, HIDDEN, CODE = 64, 32, 16
 STEPS = 20

@@ -6,12 +6,12 @@ import sys
 
 from rich.markup import escape
 
-from streamae.cli import batch, bench, history, live, models, retraining, setup, tuning
+from streamae.cli import batch, bench, history, live, models, retraining, setup, tuning, uses
 from streamae.cli.app import app, deadletters, err
 from streamae.cli.app import models as models_app
 from streamae.errors import MissingExtra, StreamaeError
 
-__all__ = ["app", "batch", "bench", "history", "live", "main", "models", "retraining", "setup", "tuning"]
+__all__ = ["app", "batch", "bench", "history", "live", "main", "models", "retraining", "setup", "tuning", "uses"]
 
 app.add_typer(models_app, name="models")
 app.add_typer(deadletters, name="deadletters")

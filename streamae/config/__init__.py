@@ -16,6 +16,7 @@ from streamae.config.section import Name, Section
 from streamae.config.sections import Episodes, Readings, Retraining, Serving, Topics, Windows
 from streamae.config.training import AUTOENCODERS, DEVIATION, LINEAR, MEMORY, UNTRAINED, Spans, ThresholdRule, Training
 from streamae.detection.detector import Rules
+from streamae.detection.uses import FILLING
 from streamae.errors import ConfigError
 
 __all__ = [
@@ -60,6 +61,11 @@ class Config(Section, frozen=True, kw_only=True):
             raise ValueError(
                 f"training.objective: {self.training.autoencoder} has no network to train; "
                 "leave the objective out, or choose dense, conv, lstm or transformer as training.autoencoder"
+            )
+        if "impute" in self.serving.uses and not self.training.fills:
+            raise ValueError(
+                f"serving.uses: {self.training.autoencoder} towards {self.training.aim_name} cannot impute, for it is "
+                f"never shown silence; train {FILLING}, or leave `impute` out"
             )
         if self.training.refit and self.retraining != Retraining():
             raise ValueError(

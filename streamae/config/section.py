@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from streamae.detection.artifact import LONGEST_MS
+from streamae.detection.manifest import LONGEST_MS
 
 AGES_S = LONGEST_MS / 1000
 Share = Annotated[float, Meta(gt=0, lt=1)]

@@ -11,10 +11,11 @@ from msgspec.structs import asdict
 
 from streamae.config.schedule import Schedule, cron, interval
 from streamae.config.section import AGES_S, Count, Name, Seconds, Section
-from streamae.detection.artifact import WindowSpec
 from streamae.detection.episodes import EpisodePolicy
 from streamae.detection.grid import Lateness
+from streamae.detection.manifest import WindowSpec
 from streamae.detection.readings import Mapping
+from streamae.detection.uses import Use
 from streamae.errors import ConfigError
 
 
@@ -136,6 +137,7 @@ class Serving(Section, frozen=True, kw_only=True):
 
     start: str = "earliest"  # or "latest", or an ISO 8601 time; holds for the first start only
     scores: Literal["off", "json", "packed"] = "off"
+    uses: tuple[Use, ...] = ()  # what else is published of each window: embed, clean, impute
     device: Literal["cpu", "cuda"] = "cpu"
     commit_interval_ms: Count = 200
     http_port: Annotated[int, Meta(ge=0, le=65535)] = 9464  # 0: any free port
@@ -148,6 +150,8 @@ class Serving(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         self.start_at()
+        if len(set(self.uses)) < len(self.uses):
+            raise ValueError(f"uses names one twice: {', '.join(self.uses)}")
 
     def start_at(self) -> Literal["earliest", "latest"] | int:
         """Where a first start begins: an end of the topic, or an event time in ms."""

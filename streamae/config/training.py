@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from streamae.config.objectives import Conditional, Objective, ObjectiveName, named
+from streamae.config.objectives import Conditional, Denoising, Masked, Objective, ObjectiveName, named
 from streamae.config.section import Count, Name, Section, Share
 
 AUTOENCODERS = "streamae.autoencoders"  # the group of entry points
@@ -73,12 +73,24 @@ class Training(Section, frozen=True, kw_only=True):
         return named(self.objective) if isinstance(self.objective, str) else self.objective
 
     @property
+    def aim_name(self) -> str:
+        """What the objective is called."""
+        return self.objective if isinstance(self.objective, str) else str(self.objective.__struct_config__.tag)
+
+    @property
     def nodes(self) -> tuple[int, ...]:
         """Of each layer of the encoder; where layers taper, multiples of `heads`."""
         if self.hidden is not None:
             return self.hidden
         sizes = (WIDEST * (self.code / WIDEST) ** (at / self.layers) for at in range(self.layers))
         return tuple(max(round(size / self.heads), 1) * self.heads for size in sizes)
+
+    @property
+    def fills(self) -> bool:
+        """Whether what comes out can fill silence: it was shown some."""
+        aim = self.aim
+        shown = isinstance(aim, Masked) or (isinstance(aim, Denoising) and aim.dropped + aim.blocked > 0)
+        return self.autoencoder == LINEAR or (self.autoencoder not in UNTRAINED and shown)
 
     @property
     def columns(self) -> dict[str, str]:

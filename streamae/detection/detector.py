@@ -17,12 +17,13 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from streamae.detection.alerts import Alert, ChannelShare
-from streamae.detection.artifact import Manifest
 from streamae.detection.episodes import EpisodePolicy, EpisodeTracker, Place
 from streamae.detection.grid import Lateness
+from streamae.detection.manifest import Manifest
 from streamae.detection.readings import Readings
 from streamae.detection.rings import NEVER
 from streamae.detection.scoring import Scorer, Scores
+from streamae.detection.uses import NOTHING, Used
 from streamae.detection.windows import Windower, Windows
 
 SHOWN_CHANNELS = 10  # of an alert's ranking
@@ -72,6 +73,7 @@ class Detected:
     windows: Windows
     scores: Scores
     late: NDArray[np.bool_]  # [N]
+    used: Used = NOTHING  # what was made of the windows beside scores
 
 
 def fits(old: Manifest, new: Manifest) -> bool:
@@ -124,7 +126,7 @@ class Detector:
 
         alerts = self._tracker.update(windows, scores, self.version, explain)
         alerts += self._tracker.expire(self._windower.partition_newest)
-        return Detected(alerts, windows, scores, pushed.late)
+        return Detected(alerts, windows, scores, pushed.late, self.scorer.uses.of(windows))
 
     def follow(self, readings: Readings) -> None:
         """Fill the windows with readings that were handled before; nothing is scored, emitted or tracked."""

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from streamae.detection.artifact import WindowSpec
+from streamae.detection.manifest import WindowSpec
 from streamae.detection.readings import Readings
 from streamae.detection.rings import NEVER, Ints, Rings
 

@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from streamae.detection.artifact import Channel
 from streamae.detection.json_rows import row_type
+from streamae.detection.manifest import Channel
 from streamae.detection.readings import DeadLetter, Decoded, Mapping, Readings, Reason, RecordColumns
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

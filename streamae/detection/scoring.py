@@ -6,7 +6,7 @@ micro-batches are only a matter of speed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from streamae.detection.artifact import Artifact
 from streamae.detection.runtime import MICRO_BATCH, Device, run, session
+from streamae.detection.uses import Use, Uses
 from streamae.errors import ArtifactError
 
 GOLDEN_TOLERANCE = {"cpu": 1e-5, "cuda": 1e-3}  # relative, or in error units; other kernels sum in another order
@@ -39,10 +40,15 @@ class Scores:
 
 
 class Scorer:
-    """Runs an artifact's graphs. Raises MissingExtra without a runtime, ArtifactError for a graph that cannot run."""
+    """Runs an artifact's graphs, and what is to be made of windows beside scores.
 
-    def __init__(self, artifact: Artifact, device: Device = "cpu") -> None:
+    Raises MissingExtra without a runtime, ArtifactError for a graph that cannot run, ConfigError for a use that it
+    cannot serve.
+    """
+
+    def __init__(self, artifact: Artifact, device: Device = "cpu", uses: Collection[Use] = ()) -> None:
         self.artifact = artifact
+        self.uses = Uses(artifact, uses, device)
         self.device = device
         self._model = session(artifact.model, device, "model.onnx")
         self._full = session(artifact.full, device, "full.onnx")
@@ -101,6 +107,9 @@ class Scorer:
                     f"{self.artifact.label}: on this machine a window's {name} depends on the windows beside it, so a "
                     "replay would not give the same alerts; train it again here, or serve it where it was trained"
                 )
+
+        if self.device == "cpu" and self.uses.asked:
+            self.uses.prove(golden.windows, golden.profile)
 
     def _check_shapes(self) -> None:
         manifest = self.artifact.manifest

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamae.detection.artifact import WindowSpec
 from streamae.detection.grid import Grid, Lateness, Run, share_observed
+from streamae.detection.manifest import WindowSpec
 from streamae.detection.readings import Readings
 from streamae.detection.rings import NEVER, NOWHERE, Ints, Rings, ranges
 

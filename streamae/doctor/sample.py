@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from streamae.config import Config
-from streamae.detection.artifact import Channel
 from streamae.detection.json_records import JsonDecoder
+from streamae.detection.manifest import Channel
 from streamae.detection.readings import Decoded, RecordColumns
 from streamae.doctor.finding import Finding
 from streamae.registry import Registry

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from streamae.config import Episodes, Windows
-from streamae.detection.artifact import Manifest
 from streamae.detection.detector import Rules
+from streamae.detection.manifest import Manifest
 from streamae.detection.scoring import Scorer
 from streamae.errors import some
 from streamae.history.candidates import Asked, Candidate, candidates

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streamae.detection.artifact import Manifest, Span
+from streamae.detection.manifest import Manifest, Span
 from streamae.errors import ConfigError, DataError
 from streamae.history.past import Past, Thresholds
 from streamae.history.stored import Stored

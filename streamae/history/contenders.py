@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamae.config import Config, Retraining, Spans, Windows
-from streamae.detection.artifact import Artifact, Manifest
+from streamae.detection.artifact import Artifact
+from streamae.detection.manifest import Manifest
 from streamae.detection.scoring import Scorer
 from streamae.errors import ConfigError, DataError
 from streamae.history.candidates import own

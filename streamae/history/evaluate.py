@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from streamae.config import Config
 from streamae.detection.alerts import ChannelShare
-from streamae.detection.artifact import Artifact, Manifest
+from streamae.detection.artifact import Artifact
+from streamae.detection.manifest import Manifest
 from streamae.detection.scoring import Scorer
 from streamae.history.candidates import own
 from streamae.history.contenders import Contender, Stage, Trained, baseline, contender

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamae.detection.alerts import ChannelShare
-from streamae.detection.artifact import Manifest
+from streamae.detection.manifest import Manifest
 from streamae.history.candidates import Candidate
 from streamae.history.past import Past, Told
 from streamae.training.matching import WEEK_MS, Alerted, Event, Match, match

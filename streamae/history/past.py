@@ -18,9 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from streamae.detection.alerts import Alert, ChannelShare
-from streamae.detection.artifact import Manifest, Threshold
 from streamae.detection.detector import Rules, ranked
 from streamae.detection.episodes import EpisodeTracker, Place
+from streamae.detection.manifest import Manifest, Threshold
 from streamae.detection.scoring import Scorer, Scores
 from streamae.detection.windows import Windows
 from streamae.errors import ArtifactError

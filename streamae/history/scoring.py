@@ -41,14 +41,20 @@ class Scored(NamedTuple):
 
 def scored_windows(scorer: Scorer, stored: Stored, progress: Progress | None = None) -> Iterator[Scored]:
     """The windows of stored readings in the order in which they close, slice by slice, scored."""
+    for windows in closed_windows(stored, stored.end, progress):
+        yield Scored(windows, scorer.score(windows.values, windows.series))
+
+
+def closed_windows(stored: Stored, until: int, progress: Progress | None = None) -> Iterator[Windows]:
+    """The windows of stored readings in the order in which they close; event time goes on to `until` (ms) at last."""
     windower = stored.windower(IN_ORDER)
     handled = 0
     for readings in stored.slices():
-        yield _scored(scorer, windower.push(readings).windows)
+        yield windower.push(readings).windows
         handled += len(readings)
         if progress:
             progress(handled)
-    yield _scored(scorer, by_end(windower.catch_up(stored.end)))
+    yield by_end(windower.catch_up(until))
 
 
 def by_end(windows: Windows) -> Windows:
@@ -56,10 +62,6 @@ def by_end(windows: Windows) -> Windows:
     order = np.argsort(windows.end, kind="stable")
     columns = {one.name: getattr(windows, one.name)[order] for one in fields(windows) if one.name != "series"}
     return Windows(series=[windows.series[at] for at in order.tolist()], **columns)
-
-
-def _scored(scorer: Scorer, windows: Windows) -> Scored:
-    return Scored(windows, scorer.score(windows.values, windows.series))
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streamae.detection.artifact import Manifest, WindowSpec
 from streamae.detection.grid import Lateness
+from streamae.detection.manifest import Manifest, WindowSpec
 from streamae.detection.readings import Readings
 from streamae.detection.windows import Windower
 from streamae.errors import DataError

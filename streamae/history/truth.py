@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streamae.detection.artifact import Manifest, Span
+from streamae.detection.manifest import Manifest, Span
 from streamae.errors import DataError, some
 from streamae.history.figures import learnt_spans
 from streamae.training.files import Table, moment

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import msgspec
 
-from streamae.detection.artifact import FILES, MANIFEST, OPTIONAL, Artifact, Facts
+from streamae.detection.artifact import FILES, OPTIONAL, Artifact
+from streamae.detection.manifest import MANIFEST, Facts
 from streamae.errors import ArtifactError, RegistryError
 from streamae.registry.folder import alone, locked, replace, sweep, sync, usable, write
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from streamae.detection.artifact import Span
+from streamae.detection.manifest import Span
 from streamae.training.files import Table
 from streamae.training.matching import Event
 from streamae.training.series import LeftOut

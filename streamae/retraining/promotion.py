@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from streamae.detection.artifact import Facts, Manifest, Span
+from streamae.detection.manifest import Facts, Manifest, Span
 
 ONE_IN_TWENTY = 1.64  # standard deviations
 FEWEST = 12  # injected anomalies that a comparison needs: below, missing nearly all of them could be chance

@@ -20,7 +20,8 @@ from typing import Literal, get_args
 import msgspec
 
 from streamae.config.schedule import Schedule
-from streamae.detection.artifact import Artifact, Facts
+from streamae.detection.artifact import Artifact
+from streamae.detection.manifest import Facts
 from streamae.errors import ArtifactError, RegistryError
 from streamae.registry import Registry
 from streamae.retraining.promotion import Evidence

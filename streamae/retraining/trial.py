@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from streamae.config import Config
-from streamae.detection.artifact import Artifact, Span
+from streamae.detection.artifact import Artifact
+from streamae.detection.manifest import Span
 from streamae.detection.scoring import Scorer
 from streamae.retraining.injection import Injected, plan, spoil
 from streamae.retraining.promotion import Evidence, Showing

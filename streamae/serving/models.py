@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 
+from streamae.detection.artifact import Artifact
 from streamae.detection.runtime import Device
 from streamae.detection.scoring import Scorer
-from streamae.errors import ArtifactError, RegistryError
+from streamae.detection.uses import Use
+from streamae.errors import ArtifactError, ConfigError, RegistryError
 from streamae.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -16,8 +18,16 @@ log = logging.getLogger(__name__)
 class Models:
     """Loads versions of one model; each is built, warmed and has reproduced its golden windows before it serves."""
 
-    def __init__(self, registry: Registry, name: str, mapped: Collection[str], device: Device = "cpu") -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        name: str,
+        mapped: Collection[str],
+        device: Device = "cpu",
+        uses: Collection[Use] = (),
+    ) -> None:
         self.name = name
+        self._uses = uses
         self._mapped = mapped  # the channels that readings can have
         self.failures = 0  # champions that could not be loaded
         self._registry = registry
@@ -48,11 +58,17 @@ class Models:
     def version(self, version: str) -> Scorer:
         """The scorer of a version. Raises RegistryError, ArtifactError."""
         if version not in self._scorers:
-            scorer = Scorer(self._registry.load(self.name, version), self._device)
+            scorer = self._scorer(self._registry.load(self.name, version))
             self._refuse_unmapped(scorer)
             scorer.prove()
             self._scorers[version] = scorer
         return self._scorers[version]
+
+    def _scorer(self, artifact: Artifact) -> Scorer:
+        try:
+            return Scorer(artifact, self._device, self._uses)
+        except ConfigError as error:  # of what $.serving.uses asks for
+            raise ArtifactError(f"$.serving.uses: {error}; or leave that use out") from error
 
     def keep(self, versions: set[str]) -> None:
         """Let go of all other versions (the champion stays)."""

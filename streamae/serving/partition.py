@@ -16,6 +16,7 @@ from streamae.detection.episodes import Place
 from streamae.detection.json_records import JsonDecoder
 from streamae.detection.readings import DeadLetter, Readings, Reason, RecordColumns
 from streamae.detection.scoring import Scorer
+from streamae.serving.made import Destination, made_outputs
 from streamae.serving.outputs import alert_output, damaged_output, dead_letter_outputs, json_scores, packed_scores
 from streamae.serving.settings import Settings
 from streamae.topics.topics import Damaged, Output, Position, Records
@@ -184,6 +185,9 @@ class Partition:
     def _keep(self, detected: Detected) -> None:
         self._emit(detected.alerts)
         self.tally.windows += len(detected.windows)
+        manifest, policy = self.detector.scorer.artifact.manifest, self.settings.rules.policy
+        place = Destination(self.settings.made, self.number, manifest, policy.min_observed)
+        self._outputs += made_outputs(place, detected)
         if len(detected.windows) and self.settings.publish_scores == "packed":
             self._detected.append(detected)
         elif self.settings.publish_scores == "json":

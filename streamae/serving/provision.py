@@ -17,6 +17,7 @@ def outputs(settings: Settings, partitions: int) -> list[TopicSpec]:
         TopicSpec(settings.alerts, partitions, kept),
         TopicSpec(settings.scores, partitions, short),
         TopicSpec(settings.deadletters, partitions, kept),
+        *(TopicSpec(name, partitions, short) for name in settings.made.values()),
         TopicSpec(settings.state, partitions, {"cleanup.policy": "compact"}),
     ]
 

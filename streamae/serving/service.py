@@ -31,7 +31,9 @@ class Service:
         self.settings = Settings.of(config)
         self.telemetry = Telemetry()
         self.watchdog = Watchdog()
-        self.models = Models(registry, config.model, config.readings.channels, config.serving.device)
+        self.models = Models(
+            registry, config.model, config.readings.channels, config.serving.device, config.serving.uses
+        )
         self._store = store
         self._create_topics = create_topics
         self._notices = Notices()

@@ -11,6 +11,8 @@ import msgspec
 from streamae.config import Config
 from streamae.detection.detector import Rules
 from streamae.detection.readings import Mapping
+from streamae.detection.uses import Use
+from streamae.serving.made import TOPICS
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Settings:
     mapping: Mapping
     rules: Rules
     publish_scores: Literal["off", "json", "packed"]
+    made: dict[Use, str]  # the topic of each use that is asked for
     most_series: int
     flood: float
 
@@ -42,6 +45,7 @@ class Settings:
             mapping=config.readings.mapping(),
             rules=config.rules(),
             publish_scores=config.serving.scores,
+            made={use: config.topic(TOPICS[use]) for use in config.serving.uses},
             most_series=config.serving.most_series,
             flood=config.serving.flood,
         )

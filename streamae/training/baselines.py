@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamae.detection.artifact import WindowSpec
+from streamae.detection.manifest import WindowSpec
 from streamae.training.matching import Alerted, per_series_week
 from streamae.training.series import Stretch
 

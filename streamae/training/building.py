@@ -10,13 +10,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from streamae.config import Training
-from streamae.detection.artifact import Artifact, Golden, Manifest, Profiles, Threshold, WindowSpec
+from streamae.detection.artifact import Artifact, Golden, Profiles
+from streamae.detection.manifest import Manifest, Threshold, WindowSpec
 from streamae.detection.scoring import Scorer
 from streamae.training.calibration import Budget, Calibrated, NormalErrors, calibrate, settled_smoothing
 from streamae.training.evaluation import Judged, judge
@@ -27,6 +29,7 @@ from streamae.training.matching import Event
 from streamae.training.material import Material, all_spans
 from streamae.training.parity import prove_coding, prove_parity
 from streamae.training.profiles import Growth, grow, growth, with_error_units
+from streamae.training.repairs import measure
 from streamae.training.series import Floats, Ints, Pool, Stretch
 from streamae.training.views import MOST_ROWS
 
@@ -55,6 +58,7 @@ class Built:
     fitted: Fitted
     rehearsed: Rehearsed  # before any refit
     seconds: dict[str, float]
+    uses: dict[str, Any]  # what cleaning and filling gain
 
 
 def build(material: Material, training: Training, progress: Progress | None = None) -> Built:
@@ -71,13 +75,17 @@ def build(material: Material, training: Training, progress: Progress | None = No
         exported = export(fitted.graph, material.window.length, kind(training))
     draft = replace(unexported(material, training, profiles), **vars(exported))
     rehearsed = rehearse(Scorer(draft), material, training, seconds)
+    with timed(seconds, "repair"):
+        pool = _served(rehearsed.scorer, material, material.calibrate)
+        repair, uses = measure(rehearsed.scorer, pool, material.fit, training)
+        rehearsed.scorer.artifact = replace(rehearsed.scorer.artifact, repair=repair)
     with timed(seconds, "prove"):
         artifact = _proved(rehearsed.scorer, material, fitted.graph)
     if training.refit:
         with timed(seconds, "refit"):
             graph, refitted = _refitted(material, training, fitted, grown, rehearsed.scorer.artifact)
             artifact = _proved(Scorer(refitted), material, graph)
-    return Built(artifact, fitted, rehearsed, seconds)
+    return Built(artifact, fitted, rehearsed, seconds, uses)
 
 
 def rehearse(scorer: Scorer, material: Material, training: Training, seconds: dict[str, float]) -> Rehearsed:

@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from streamae.config import ThresholdRule
-from streamae.detection.artifact import Threshold, WindowSpec
+from streamae.detection.manifest import Threshold, WindowSpec
 from streamae.errors import DataError
 from streamae.training.series import smoothed_ticks
 from streamae.training.thresholds import COUNTING, Doubles, block_maxima, threshold

@@ -10,7 +10,7 @@ import msgspec
 
 from streamae.config import Config
 from streamae.detection.alerts import Alert
-from streamae.detection.artifact import Span
+from streamae.detection.manifest import Span
 from streamae.errors import Unreachable
 from streamae.topics.topics import Records, TopicStore
 from streamae.training.series import LeftOut

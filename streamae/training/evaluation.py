@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamae.detection.artifact import Span
 from streamae.detection.detector import Detector, Rules
 from streamae.detection.episodes import Place
+from streamae.detection.manifest import Span
 from streamae.detection.readings import Readings
 from streamae.detection.scoring import Scorer
 from streamae.training.matching import WEEK_MS, Alerted, Event, Match, match, per_series_week

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamae.config import Config
-from streamae.detection.artifact import Channel, Span
 from streamae.detection.json_records import JsonDecoder
+from streamae.detection.manifest import Channel, Span
 from streamae.detection.readings import RecordColumns
 from streamae.errors import ConfigError, DataError, TopicsError, some
 from streamae.topics import open_store

@@ -13,7 +13,8 @@ import msgspec
 import pandas as pd
 
 from streamae.config import LINEAR, Config
-from streamae.detection.artifact import Artifact, Manifest
+from streamae.detection.artifact import Artifact
+from streamae.detection.manifest import Manifest
 from streamae.training import files, report
 from streamae.training.building import build
 from streamae.training.files import Table

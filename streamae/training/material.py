@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from streamae.config import Config
-from streamae.detection.artifact import Channel, Manifest, Span, WindowSpec
+from streamae.detection.manifest import Channel, Manifest, Span, WindowSpec
 from streamae.errors import ConfigError, DataError, some
 from streamae.training.files import Table, moment
 from streamae.training.fitting import FitWindows

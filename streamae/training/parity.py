@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamae.detection.artifact import Artifact, Parity, Threshold
+from streamae.detection.artifact import Artifact
 from streamae.detection.coding import Decoder, Encoder
+from streamae.detection.manifest import Parity, Threshold
 from streamae.detection.scoring import Scorer
 from streamae.errors import ExportRefused
 from streamae.training.autoencoders.network import Network

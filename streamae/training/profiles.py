@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamae.detection.artifact import Channel, Profiles
+from streamae.detection.artifact import Profiles
+from streamae.detection.manifest import Channel
 from streamae.training.graph import Graph
 from streamae.training.series import Pool, Stretch, evenly
 

@@ -7,21 +7,24 @@ from dataclasses import asdict
 from typing import Any
 
 import msgspec
+import numpy as np
 from rich.table import Table
 
 from streamae.config import LINEAR, Training
-from streamae.detection.artifact import Span
+from streamae.detection.manifest import Span
 from streamae.training import evaluation
 from streamae.training.building import Built, budget
 from streamae.training.calibration import promise
 from streamae.training.fitting import Fitted
 from streamae.training.material import Material
+from streamae.training.repairs_report import said_of
 from streamae.training.rivals import Rival
 from streamae.training.series import ticks, within
 from streamae.training.views import views
 
 EVER = 2**62
 WORST = 5  # series that are named
+RANGED = 1_000  # windows from which the ranges of conditions are taken
 
 Facts = dict[str, Any]
 
@@ -50,6 +53,8 @@ def facts(material: Material, built: Built, rivals: Sequence[Rival]) -> Facts:
         "own_thresholds": len(rehearsed.calibrated.series),
         "promise": promise(rehearsed.calibrated, budget(material, training)),
         "judge": evaluation.facts(rehearsed.judged) if rehearsed.judged else None,
+        "uses": built.uses,
+        "conditions": _conditions(material),
         "seconds": built.seconds,
         "refit": training.refit,
         "notes": list(material.notes),
@@ -57,6 +62,18 @@ def facts(material: Material, built: Built, rivals: Sequence[Rival]) -> Facts:
     }
     if rivals:
         found["verdict"] = verdict(found)
+    return found
+
+
+def _conditions(material: Material) -> dict[str, list[float]]:
+    """The range of each context channel, as far as it was learnt from."""
+    pool = material.fit.learn
+    windows = pool.windows(pool.spread(RANGED)).astype(np.float64)
+    found = {}
+    for at, channel in enumerate(material.channels):
+        values = windows[:, :, at][~np.isnan(windows[:, :, at])] + channel.origin
+        if not channel.scored and len(values):
+            found[channel.name] = [float(values.min()), float(values.max())]
     return found
 
 
@@ -144,6 +161,7 @@ def _lines(found: Facts) -> list[tuple[str, str]]:
             else f"{best:g}",
         ),
         *_aim(found.get("objective")),
+        *((use, text) for use in ("clean", "impute") for text in said_of(use, found)),
         ("thresholds", f"{found['own_thresholds']} series have their own; {found['promise']}"),
         ("judge", _judged(found["judge"])),
     ]

@@ -19,6 +19,7 @@ from streamae.config import DEVIATION, LINEAR
 from streamae.detection.artifact import Artifact
 from streamae.detection.runtime import MICRO_BATCH
 from streamae.detection.scoring import Errors, Scorer
+from streamae.detection.uses import Uses
 from streamae.training import gate
 from streamae.training.building import Built, Rehearsed, rehearse, timed, unexported, with_grown_units
 from streamae.training.fitting import Fitted, fit, reproducible
@@ -43,7 +44,7 @@ class Unexported(Scorer):
     """Scores through the graph as torch has it."""
 
     def __init__(self, artifact: Artifact, graph: Graph) -> None:
-        self.artifact, self.device = artifact, "cpu"
+        self.artifact, self.device, self.uses = artifact, "cpu", Uses(artifact, ())
         self._graph = FullGraph(graph).eval()
 
     def errors(self, windows: Floats, profile: Floats, micro_batch: int = MICRO_BATCH) -> Errors:

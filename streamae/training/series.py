@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamae.config import Spans
-from streamae.detection.artifact import Span, WindowSpec
+from streamae.detection.manifest import Span, WindowSpec
 from streamae.detection.windows import phase
 from streamae.errors import DataError
 from streamae.training.files import Table

@@ -19,8 +19,8 @@ from streamae.bench.figures import Served
 from streamae.bench.load import CADENCE_MS, LEARN, Load, healthy_values, records
 from streamae.bench.report import render
 from streamae.bench.run import Bench, Plan
-from streamae.detection.artifact import WindowSpec
 from streamae.detection.grid import Lateness
+from streamae.detection.manifest import WindowSpec
 from streamae.errors import ConfigError, StreamaeError
 from tests.graphs import tiny_artifact
 from tests.naive import NaiveWindower, Reading

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from streamae.detection.artifact import Channel
+from streamae.detection.manifest import Channel
 from streamae.detection.readings import Mapping, Reason, parse_path
 
 Row = tuple[str, int, tuple[float, ...]]  # series, time, float32 values less the origin

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streamae.detection.alerts import Alert, ChannelShare
-from streamae.detection.artifact import WindowSpec
 from streamae.detection.detector import Detector, Rules
 from streamae.detection.episodes import Place
 from streamae.detection.keeper import WEEK_MS
+from streamae.detection.manifest import WindowSpec
 from streamae.detection.scoring import Scorer
 from tests.graphs import tiny_artifact
 from tests.naive import NaiveDetector, NaiveTracker, NaiveWindower, Reading, Scored, Window

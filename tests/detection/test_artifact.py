@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamae.detection import archives
-from streamae.detection.artifact import FILES, MANIFEST, Artifact, Channel, Profiles, WindowSpec
+from streamae.detection.artifact import FILES, Artifact, Profiles
+from streamae.detection.manifest import MANIFEST, Channel, WindowSpec
 from streamae.errors import ArtifactError
 from tests.graphs import tiny_artifact
 
@@ -34,7 +35,7 @@ def test_what_is_encoded_is_decoded() -> None:
         np.testing.assert_array_equal(getattr(decoded.golden, name), column)
     blank = msgspec.structs.replace(decoded.manifest, files={}, digest="")
     assert blank == artifact.manifest
-    assert set(decoded.manifest.files) == {*FILES, "encoder.onnx"}
+    assert set(decoded.manifest.files) == {*FILES, "encoder.onnx", "repair.npz"}
     assert (decoded.encoder, decoded.decoder) == (artifact.encoder, b"")
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamae.detection.artifact import Channel
 from streamae.detection.json_records import JsonDecoder
+from streamae.detection.manifest import Channel
 from streamae.detection.readings import DeadLetter, Decoded, Mapping, Reason, RecordColumns, parse_path
 
 CHANNELS = (Channel(name="temperature"), Channel(name="flow"))

@@ -11,8 +11,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamae.detection.artifact import Channel
 from streamae.detection.json_records import JsonDecoder
+from streamae.detection.manifest import Channel
 from streamae.detection.readings import Decoded, Mapping, Reason, RecordColumns
 from tests.detection import naive_records
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamae.detection.artifact import Artifact, Threshold, WindowSpec
+from streamae.detection.artifact import Artifact
+from streamae.detection.manifest import Threshold, WindowSpec
 from streamae.detection.runtime import runtime
 from streamae.detection.scoring import Scorer
 from streamae.errors import ArtifactError, ConfigError, MissingExtra

@@ -11,8 +11,8 @@ import math
 import numpy as np
 import pytest
 
-from streamae.detection.artifact import WindowSpec
 from streamae.detection.grid import Lateness
+from streamae.detection.manifest import WindowSpec
 from streamae.detection.windows import Pushed, Windower
 from tests.naive import Reading
 from tests.strategies import columns

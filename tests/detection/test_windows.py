@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamae.detection.artifact import WindowSpec
 from streamae.detection.grid import Lateness
+from streamae.detection.manifest import WindowSpec
 from streamae.detection.windows import Windower, Windows, phase
 from tests.naive import NaiveWindower, Reading, Window
 from tests.strategies import CHANNELS, columns, cuts, latenesses, logs, polls, specs, steady_logs

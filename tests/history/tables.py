@@ -9,7 +9,7 @@ import pandas as pd
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from streamae.detection.artifact import Manifest
+from streamae.detection.manifest import Manifest
 from streamae.training.files import Table
 from tests.detection.stage import Stage, stages
 from tests.naive import Reading

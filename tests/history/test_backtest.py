@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import streamae
 from streamae.demo.summary import alerted as by_alerts
-from streamae.detection.artifact import Threshold
 from streamae.detection.detector import Detector, Rules
 from streamae.detection.episodes import Place
+from streamae.detection.manifest import Threshold
 from streamae.detection.scoring import Scorer
 from streamae.errors import ConfigError, DataError
 from streamae.history.backtest import Backtest, backtest, usual_rules

@@ -22,6 +22,7 @@ from streamae import cli
 from streamae.detection.scoring import Scorer
 from streamae.errors import DataError
 from streamae.history import page, stored, writing
+from streamae.history import parquet as parquet_file
 from streamae.history.backtest import backtest, usual_rules
 from streamae.history.candidates import Asked
 from streamae.history.page import PLOTS, write_page
@@ -79,7 +80,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 def test_windows_are_written_with_all_that_serving_says(
     plant: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(writing, "GROUP", 20)
+    monkeypatch.setattr(parquet_file, "GROUP", 20)
     monkeypatch.setattr(stored, "FEWEST", 50)
     monkeypatch.setattr(stored, "MOST", 50)
     assert run(monkeypatch, "score", "plant.toml", "*.parquet", "two.csv", "--out", "scores.parquet", "--json") == 0
@@ -174,8 +175,8 @@ def test_without_a_champion_a_version_has_to_be_named(
 
 KILLED = """
 import sys
-from streamae.history import scoring, writing
-writing.GROUP = 10
+from streamae.history import parquet, scoring
+parquet.GROUP = 10
 slices = scoring.Stored.slices
 def told(self):
     for at, readings in enumerate(slices(self)):

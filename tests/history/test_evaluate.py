@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import streamae
 from streamae.config import Config, Readings, Retraining, Spans
-from streamae.detection.artifact import Artifact, Span
+from streamae.detection.artifact import Artifact
+from streamae.detection.manifest import Span
 from streamae.errors import ConfigError, DataError
 from streamae.history.contenders import BASELINES, SIGMA, Contender, Trained, as_trained, check, usual_config
 from streamae.history.evaluate import Evaluation, Question, evaluate

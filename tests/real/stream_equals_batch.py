@@ -29,8 +29,8 @@ import streamae
 from streamae import config as configs
 from streamae.batch import train_and_register
 from streamae.config import Config
-from streamae.detection.artifact import Channel
 from streamae.detection.json_records import JsonDecoder
+from streamae.detection.manifest import Channel
 from streamae.detection.readings import RecordColumns
 from streamae.serving.child import free_port
 from streamae.serving.outputs import PackedScores

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from streamae import config as configs
-from streamae.detection.artifact import Artifact, Manifest, Span
+from streamae.detection.artifact import Artifact
+from streamae.detection.manifest import Manifest, Span
 from streamae.registry import Registry
 from streamae.retraining.runs import SCHEDULED, Record, Runs
 from streamae.training.history import Gathered

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamae.config import Config
-from streamae.detection.artifact import Artifact, Span
+from streamae.detection.artifact import Artifact
+from streamae.detection.manifest import Span
 from streamae.retraining.injection import COPIES, KINDS, MOST, SLOT, plan, spoil
 from streamae.retraining.promotion import FEWEST, Evidence, Showing, decide, incomparable
 from streamae.retraining.trial import compare

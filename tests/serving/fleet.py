@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 from itertools import count
 from random import Random
+from typing import Any
 
 import msgspec
 
@@ -22,6 +23,11 @@ LENGTH, STRIDE = 16, 4  # of the windows that find the episodes
 SETTINGS = {
     "windows": {"length": LENGTH, "stride": STRIDE, "lateness_s": 3.0, "max_lag_s": 20.0},
     "readings": {"max_ahead_s": 7200.0},
+}
+
+USES: dict[str, dict[str, Any]] = {
+    "serving": {"uses": ["embed", "clean", "impute"]},
+    "training": {"objective": "masked"},
 }
 
 

@@ -28,7 +28,7 @@ import numpy as np
 from streamae.topics.topics import Output
 from tests.graphs import tiny_artifact
 from tests.kafka.broker import Broker
-from tests.serving.fleet import LENGTH, SETTINGS, STRIDE, fleet_log
+from tests.serving.fleet import LENGTH, SETTINGS, STRIDE, USES, fleet_log
 from tests.serving.outcome import Compared, Outcome
 from tests.serving.process import Process
 from tests.serving.stand import Stand, wait_for
@@ -119,7 +119,8 @@ class Killing:
 
 def run(stand: Stand, kills: int, seed: int, prelude: str = "") -> Report:
     """The whole story on a stand; `prelude` is Python that breaks the process on purpose."""
-    stand.changes = {**SETTINGS, "serving": {"commit_interval_ms": 50, "refresh_s": 0.5}, **stand.changes}
+    stand.changes = {**SETTINGS, **USES, **stand.changes}
+    stand.changes["serving"] = {"commit_interval_ms": 50, "refresh_s": 0.5, **stand.changes["serving"]}
     stand.champion(tiny_artifact(length=LENGTH, stride=STRIDE))
     log = fleet_log(stand.config.topics.readings, seed, ticks=200 + 80 * kills)
     process = Process(stand, prelude)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ import msgspec
 import numpy as np
 
 from streamae.detection.alerts import Alert
+from streamae.serving.made import TOPICS
 from streamae.serving.outputs import PackedScores
 from tests.serving.stand import Stand
 
+VERSION = re.compile(rb'"version":"[^"]*",')
 Facts = dict[Hashable, list[object]]  # what a record is about -> the contents under which it was published
 
 
@@ -44,6 +47,7 @@ class Outcome:
         scores = [
             row for partition, _, value in stand.read("scores") for row in _windows(partition, value or b"", versions)
         ]
+        made = {topic: stand.read(topic) for topic in map(TOPICS.__getitem__, stand.config.serving.uses)}
         dead = stand.read("deadletters") if letters else []
         return cls(
             {
@@ -51,6 +55,7 @@ class Outcome:
                 "order": _facts(_order(alerts)),
                 "scores": _facts(scores),
                 "dead letters": _facts(((partition, value), key) for partition, key, value in dead),
+                **{topic: _facts(_made(*record, versions) for record in records) for topic, records in made.items()},
             }
         )
 
@@ -84,6 +89,12 @@ def _facts(pairs: Iterable[tuple[Hashable, object]]) -> Facts:
 def _alert(partition: int, value: bytes, versions: bool) -> tuple[Hashable, object]:
     alert = msgspec.json.decode(value, type=Alert)
     return (partition, alert.id, alert.state), value if versions else msgspec.structs.replace(alert, version="")
+
+
+def _made(partition: int, key: bytes | None, value: bytes | None, versions: bool) -> tuple[Hashable, object]:
+    """A record of one of the uses; its numbers as the text that they came as."""
+    content = (value or b"") if versions else VERSION.sub(b"", value or b"")
+    return (partition, key, msgspec.json.decode(value or b"")["start"]), content
 
 
 def _order(alerts: list[tuple[int, bytes]]) -> list[tuple[Hashable, object]]:

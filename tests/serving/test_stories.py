@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from streamae.detection.artifact import WindowSpec
+from streamae.detection.manifest import WindowSpec
 from tests.graphs import tiny_artifact
 from tests.serving.stand import CALM, HOT, Stand, at, wait_for
 

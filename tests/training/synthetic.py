@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streamae.detection.artifact import Profiles, WindowSpec
+from streamae.detection.artifact import Profiles
+from streamae.detection.manifest import WindowSpec
 from streamae.training.fitting import FitWindows
 from streamae.training.series import Pool, Stretch
 

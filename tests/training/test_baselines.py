@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamae.detection.artifact import WindowSpec
+from streamae.detection.manifest import WindowSpec
 from streamae.training.baselines import sigma_alerts, sigma_for_rate, sigmas
 from streamae.training.matching import per_series_week
 from streamae.training.series import Stretch

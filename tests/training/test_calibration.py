@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streamae.config import ThresholdRule
-from streamae.detection.artifact import WindowSpec
+from streamae.detection.manifest import WindowSpec
 from streamae.errors import DataError
 from streamae.training.calibration import (
     WEEK_MS,

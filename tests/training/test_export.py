@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamae.detection.artifact import Artifact, Threshold
+from streamae.detection.artifact import Artifact
+from streamae.detection.manifest import Threshold
 from streamae.detection.scoring import Scorer
 from streamae.errors import ExportRefused
 from streamae.training.autoencoders import Autoencoder, Shape

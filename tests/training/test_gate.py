@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from streamae.config import Training
-from streamae.detection.artifact import Profiles, WindowSpec
+from streamae.detection.artifact import Profiles
+from streamae.detection.manifest import WindowSpec
 from streamae.errors import ConfigError
 from streamae.training import gate, job, report
 from streamae.training.gate import KINDS, Anomalies, Duel, anomalies, duel, found

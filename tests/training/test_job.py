@@ -40,7 +40,7 @@ def test_scores_of_normal_readings_keep_about_to_the_budget(artifact: Artifact) 
 def test_the_report_says_what_was_done_and_whether_it_was_worth_it(artifact: Artifact) -> None:
     found = artifact.manifest.report
     assert found["series"] == found["profiles"] == 2
-    assert set(found["seconds"]) == {"fit", "export", "calibrate", "judge", "prove"}
+    assert set(found["seconds"]) == {"fit", "export", "calibrate", "judge", "repair", "prove"}
     assert set(found["baselines"]) == set(configured().training.baselines) - {found["autoencoder"]}
     assert all(facts["judge"] and facts["duel"] for facts in found["baselines"].values())
     console = Console(width=400)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from streamae.config import Training
-from streamae.detection.artifact import Channel, Profiles, WindowSpec
+from streamae.detection.artifact import Profiles
+from streamae.detection.manifest import Channel, WindowSpec
 from streamae.training import building, files
 from streamae.training.building import build, with_grown_units
 from streamae.training.fitting import FitWindows, fit

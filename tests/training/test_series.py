@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamae.config import Spans
-from streamae.detection.artifact import Span, WindowSpec
+from streamae.detection.manifest import Span, WindowSpec
 from streamae.detection.windows import phase
 from streamae.errors import DataError
 from streamae.training.files import Table

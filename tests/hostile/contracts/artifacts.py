@@ -8,7 +8,8 @@ import zipfile
 
 import msgspec
 
-from streamae.detection.artifact import FILES, MANIFEST, Artifact, Manifest
+from streamae.detection.artifact import FILES, Artifact
+from streamae.detection.manifest import MANIFEST, Manifest
 from streamae.errors import ArtifactError
 from tests.graphs import tiny_artifact
 from tests.hostile.contracts.contract import Contract

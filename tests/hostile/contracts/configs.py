@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from streamae import config as configs
-from streamae.detection.artifact import Channel
 from streamae.detection.json_records import JsonDecoder
+from streamae.detection.manifest import Channel
 from streamae.detection.readings import RecordColumns
 from streamae.errors import ConfigError
 from tests.hostile.contracts.contract import Contract

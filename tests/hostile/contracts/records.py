@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from streamae.detection.artifact import Channel
 from streamae.detection.json_records import JsonDecoder
+from streamae.detection.manifest import Channel
 from streamae.detection.readings import Decoded, Mapping, Reason, RecordColumns
 from tests.detection import naive_records
 from tests.hostile.contracts.contract import Contract

@@ -1,0 +1,1 @@
+"""Uses of an autoencoder beside finding anomalies, on stored readings: embed, clean, impute, generate."""
