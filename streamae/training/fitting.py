@@ -111,7 +111,7 @@ def _train(graph: Graph, windows: FitWindows, training: Training, progress: Prog
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=training.learning_rate, total_steps=training.steps)
     draw = np.random.default_rng(training.seed)
     losses = [(0, _held_out_loss(graph, windows, training))]
-    best, best_step = copy.deepcopy(graph.state_dict()), 0
+    best, best_step, calm = copy.deepcopy(graph.state_dict()), 0, _last(graph).restless * training.steps
     for step in range(1, training.steps + 1):
         graph.train()
         which = draw.integers(0, len(windows.learn), training.batch)
@@ -128,7 +128,7 @@ def _train(graph: Graph, windows: FitWindows, training: Training, progress: Prog
         progress(step, training.steps, losses[-1][1])
         if losses[-1][1] <= min(loss for _, loss in losses):
             best, best_step = copy.deepcopy(graph.state_dict()), step
-        if sum(at > best_step for at, _ in losses) >= training.patience:
+        if sum(at > max(best_step, calm) for at, _ in losses) >= training.patience:
             break
     graph.load_state_dict(best)
     return Fitted(graph.eval(), losses[-1][0], best_step, tuple(losses), _facts(graph, windows, training))

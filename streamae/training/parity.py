@@ -64,7 +64,7 @@ def _difference(output: str, wanted: Floats, given: Floats) -> float:
 def prove_coding(graph: Graph, artifact: Artifact, probes: tuple[Floats, Floats]) -> float:
     """The largest difference of codes, and of what is decoded, between the exported graphs and the network.
 
-    Relative to the largest number of a window. Raises ExportRefused where it is more than TOLERANCE.
+    Raises ExportRefused where it is more than TOLERANCE.
     """
     worst = 0.0
     encoder = Encoder(artifact)
@@ -97,5 +97,7 @@ def _decoded(graph: Graph, decoder: Decoder, code: Floats, probe: tuple[Floats, 
 
 
 def _largest(wanted: Floats, given: Floats) -> float:
+    """Relative to the largest number of a window, or of a usual one: a code of which all units rest is next to 0."""
     size = abs(wanted).reshape(len(wanted), -1).max(axis=1, initial=1e-6)
+    size = np.maximum(size, np.median(size))
     return float((abs(wanted - given).reshape(len(wanted), -1).max(axis=1) / size).max(initial=0.0))

@@ -15,7 +15,7 @@ from streamae.detection.coding import Decoder, Encoder
 from streamae.errors import ExportRefused
 from streamae.training.autoencoders.network import Network
 from streamae.training.graph import DecoderGraph
-from streamae.training.parity import TOLERANCE, prove_coding
+from streamae.training.parity import TOLERANCE, _largest, prove_coding
 from tests.graphs import tiny_artifact
 from tests.training.random_graphs import CHANNELS, exported, graph_of, walks
 
@@ -57,6 +57,14 @@ def test_exported_coding_is_proved_and_what_differs_is_refused(kind: str) -> Non
     assert prove_coding(graph_of(kind, LENGTH), artifact, given) <= TOLERANCE
     with pytest.raises(ExportRefused, match="what the exported encoder and decoder give differs by"):
         prove_coding(graph_of(kind, LENGTH, seed=1), artifact, given)
+
+
+def test_a_difference_is_seen_beside_what_a_usual_window_has() -> None:
+    """A code of which all units rest is all but 0, and nothing that float32 leaves over of it says anything."""
+    usual, at_rest = np.ones((3, 4), np.float32), np.full((1, 4), 1e-5, np.float32)
+    wanted = np.concatenate([usual, at_rest])
+    assert _largest(wanted, wanted + np.float32(1e-9)) < 1e-7
+    assert _largest(wanted, wanted * np.float32(1.1)) == pytest.approx(0.1, rel=1e-4)
 
 
 def test_a_code_is_decoded_the_same_alone_and_in_any_batch() -> None:

@@ -85,6 +85,24 @@ def test_the_kept_weights_are_the_best_on_the_held_out_tail(material: Material) 
     assert fitted.steps < 40  # it did not go on for long
 
 
+def test_what_is_restless_at_first_is_not_given_up_before_it_calms_down(material: Material) -> None:
+    """A code that is drawn to a prior rebuilds worse for a while."""
+    wild = Training(
+        autoencoder="dense",
+        objective="adversarial",
+        hidden=(8,),
+        code=2,
+        rank=4,
+        steps=40,
+        learning_rate=0.5,
+        patience=2,
+    )
+    fitted = fit(material.fit, material.scored, wild)
+    assert fitted.steps >= 20
+    calm = fit(material.fit, material.scored, msgspec.structs.replace(wild, objective="undercomplete"))
+    assert calm.steps < 20
+
+
 def test_progress_is_told(material: Material) -> None:
     told: list[tuple[int, int, float]] = []
     fitted = fit(material.fit, material.scored, SMALL, lambda step, steps, loss: told.append((step, steps, loss)))

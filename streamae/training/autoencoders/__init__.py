@@ -32,6 +32,7 @@ class Part(nn.Module):
     """What of a graph rebuilds scaled rows [B, R, C], 0 where silent, and says where it has put them [B, K]."""
 
     say: float = 1.0  # how much its errors count beside those of other parts
+    restless: float = 0.0  # share of the steps of training over which no lack of gain counts
 
     def forward(self, rows: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Rows [B, R, C] and which cells were observed -> what is expected in their place, and the code [B, K]."""

@@ -36,6 +36,7 @@ class Network(Autoencoder):
         super().__init__()
         self.objective = objective(training)
         self.objective.check(shape, training.code)
+        self.restless = self.objective.restless
         self.code = training.code
         nodes, told = training.nodes, 2 if self.objective.told else 1
         self.tokens = self.cut(shape, training)

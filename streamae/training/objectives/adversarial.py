@@ -30,6 +30,7 @@ class Adversarial(Objective):
     """Rebuilds by way of a code that is distributed like the prior."""
 
     generates = True
+    restless = 0.5  # the code first has to come to where the discriminator wants it
 
     def __init__(self, parameters: objectives.Adversarial) -> None:
         self._weight = parameters.weight

@@ -71,6 +71,7 @@ class Objective:
     given_context: ClassVar[bool] = False  # whether the decoder sees the context channels
     generates: ClassVar[bool] = False  # whether the code is distributed like standard normal numbers
     numbers: ClassVar[int] = 1  # that the encoder gives for each number of the code
+    restless: ClassVar[float] = 0.0  # share of the steps over which its loss may rise before it falls
 
     def check(self, shape: Shape, code: int) -> None:
         """Raise ConfigError where it makes no sense for windows of this shape, or a code of this size."""
