@@ -21,13 +21,15 @@ WEEK_MS = 604_800_000
 RISE = math.log(2)
 HIGHEST = 100 * RISE  # what nothing measured reaches; so that no number overflows
 
+Moment = Annotated[int, Meta(ge=-(2**62), lt=2**62)]  # event time, ms
+
 
 class Raised(msgspec.Struct, frozen=True):
     """A series' threshold, as its last episode left it."""
 
     series: str
     log: Annotated[float, Meta(ge=0, le=HIGHEST)]  # above the calibrated threshold
-    at: int  # event time, ms
+    at: Moment  # event time, ms
 
 
 class BudgetKeeper:
@@ -62,4 +64,5 @@ class BudgetKeeper:
         raised = self._raised.get(series)
         if raised is None or self.per_week is None:
             return 0.0
-        return max(raised.log - 2 * RISE * self.per_week / WEEK_MS * (time - raised.at), 0.0)
+        fallen = 2 * RISE * self.per_week / WEEK_MS * (time - raised.at)
+        return min(max(raised.log - fallen, 0.0), HIGHEST)  # a state record of another hand may lie in the future

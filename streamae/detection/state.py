@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from streamae.detection.alerts import ChannelShare, Peak
-from streamae.detection.keeper import Raised
+from streamae.detection.keeper import Moment, Raised
 from streamae.errors import DataError
 
 
@@ -16,10 +16,10 @@ class Episode(msgspec.Struct, kw_only=True):
     """A stretch of time in which a series is anomalous: pending until it has fired."""
 
     series: str
-    first: int  # start of its first window, ms
-    onset: int
-    end: int  # until when it has been anomalous, as far as is known
-    seen: int  # end of the last window that counted
+    first: Moment  # start of its first window, ms
+    onset: Moment
+    end: Moment  # until when it has been anomalous, as far as is known
+    seen: Moment  # end of the last window that counted
     above: int = 0  # anomalous windows in a row
     calm: int = 0
     fired: bool = False

@@ -80,6 +80,12 @@ def test_no_number_of_episodes_overflows() -> None:
     assert keeper.factor("pump", 2000) == pytest.approx(2.0**100, rel=1e-3)
 
 
+def test_what_another_hand_has_raised_in_the_far_future_does_not_overflow() -> None:
+    keeper = BudgetKeeper(1.0)
+    keeper.load([Raised("pump", 0.0, 2**62 - 1)])
+    assert keeper.factor("pump", 0) == pytest.approx(2.0**100)
+
+
 def test_the_episode_after_one_that_ended_has_to_be_higher() -> None:
     twice = ["0 firing", "1 recovered", "2 firing", "3 recovered"]
     assert story(update(tracker(), "^0^0!0")) == twice  # a score of 2 is not above almost 4

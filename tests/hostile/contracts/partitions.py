@@ -64,6 +64,8 @@ CHECKPOINTS = Contract(
         CHECKPOINT.encode(),
         b"[" + EPISODE + b"]",
         b'{"episodes":[' + EPISODE + b'],"raised":[{"series":"pump-1","log":0.69,"at":5000}]}',
+        b'{"episodes":[' + EPISODE + b'],"raised":[{"series":"pump-1","log":9,"at":%d}]}' % (2**62 - 1),
+        b'{"episodes":[' + EPISODE + b'],"raised":[{"series":"pump-1","log":9,"at":184467440737095516150}]}',
     ),
     tuple(
         b'"windows":0 "factor":0 "log":1e308 "at": -1 1e400 null 18446744073709551615 "fired":true [[[[ {"a":'.split()
