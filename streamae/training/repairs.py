@@ -33,7 +33,7 @@ BLOCK = 16  # consecutive windows that are learnt from, then as many that judge
 NOISE = 0.1  # scales, where the objective does not say what is noise
 SHARE = 0.3  # of what is hidden
 FEWEST = 30  # hidden cells of a class from which a weight is taken
-RIDGE = 1e-6
+SHRINK = 10.0  # cells that speak for leaving a channel as it is, beside those that were seen
 DEVIATIONS = 4.0  # of noise and of the usual rest together: what is further off is no noise
 NORMAL_MEDIAN = 0.6745  # median of the distance from the mean, of normal numbers with deviation 1
 OFF = 1e4  # scales from which on differences are not told apart
@@ -160,9 +160,12 @@ def _filter(trial: Trial, rebuilt: Floats, noise: float) -> Repair:
     aim = (clean_rest - (now - near))[:, trial.ticks].astype(np.float64)
     counted = ~np.isnan(aim) & ~trial.judging[:, None, None]
     taps, aim = taps * counted[..., None], np.where(counted, aim, 0.0)
+    as_it_is = np.eye(TAPS)[REACH]
     gram = np.einsum("bgcs,bgct->cst", taps, taps)
-    ridge = RIDGE * np.maximum(np.trace(gram, axis1=1, axis2=2), 1.0)[:, None, None] * np.eye(TAPS)
-    kernel = np.linalg.solve(gram + ridge, np.einsum("bgcs,bgc->cs", taps, aim)[..., None])[..., 0]
+    power = np.trace(gram, axis1=1, axis2=2) / TAPS / np.maximum(counted.sum(axis=(0, 1)), 1)
+    shrunk = gram + (SHRINK * power + 1e-9)[:, None, None] * np.eye(TAPS)
+    along = np.einsum("bgcs,bgc->cs", taps, aim) - gram @ as_it_is
+    kernel = as_it_is + np.linalg.solve(shrunk, along[..., None])[..., 0]
     none = np.empty((0, len(most)), np.float32)
     return Repair(kernel.T.astype(np.float32), rest, none, none)
 
