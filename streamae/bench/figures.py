@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
+from typing import NamedTuple
 
 import msgspec
+
+from streamae.detection.uses import Use
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -45,10 +48,23 @@ class Round(msgspec.Struct, frozen=True):
     parts: tuple[Parts, Parts]
 
 
-class StrideFigures(msgspec.Struct, frozen=True):
-    """What came out for one stride; `_us` is CPU us per reading unless it says otherwise."""
+class Case(NamedTuple):
+    """One way to serve: with windows every so many ticks, and with what is published beside alerts."""
 
     stride: int
+    uses: tuple[Use, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """As tables and topics name it."""
+        return "-".join(map(str, (self.stride, *self.uses)))
+
+
+class StrideFigures(msgspec.Struct, frozen=True):
+    """What came out for one case; `_us` is CPU us per reading unless it says otherwise."""
+
+    stride: int
+    uses: tuple[Use, ...]
     windows: int
     windows_per_reading: float
     alerts: int
@@ -59,10 +75,12 @@ class StrideFigures(msgspec.Struct, frozen=True):
     ratio: Spread  # serve / (ort + consume), each round with its own
     readings_per_s: Spread
     windows_per_s: Spread
+    beside_none: Spread  # serve / serve of the same stride and round without uses
 
 
-def summed_up(stride: int, rounds: Sequence[Round], readings: int) -> StrideFigures:
-    """The figures of one stride, over rounds of so many readings each."""
+def summed_up(case: Case, found: Mapping[Case, Sequence[Round]], readings: int) -> StrideFigures:
+    """The figures of one case, over rounds of so many readings each."""
+    rounds, plain = found[case], found[Case(case.stride)]
     per_reading = rounds[0].served.windows / readings
     window_us = [(one.parts[0].window_us + one.parts[1].window_us) / 2 for one in rounds]
     consume_us = [(one.parts[0].consume_us + one.parts[1].consume_us) / 2 for one in rounds]
@@ -70,7 +88,8 @@ def summed_up(stride: int, rounds: Sequence[Round], readings: int) -> StrideFigu
     serve_us = [one.served.cpu_us for one in rounds]
     rates = [one.served.readings / one.served.wall_s for one in rounds]
     return StrideFigures(
-        stride=stride,
+        stride=case.stride,
+        uses=case.uses,
         windows=rounds[0].served.windows,
         windows_per_reading=round(per_reading, 4),
         alerts=rounds[0].served.alerts,
@@ -81,6 +100,7 @@ def summed_up(stride: int, rounds: Sequence[Round], readings: int) -> StrideFigu
         ratio=Spread.of([ratio(*costs) for costs in zip(serve_us, ort_us, consume_us, strict=True)]),
         readings_per_s=Spread.of(rates),
         windows_per_s=Spread.of([rate * per_reading for rate in rates]),
+        beside_none=Spread.of([cost / one.served.cpu_us for cost, one in zip(serve_us, plain, strict=True)]),
     )
 
 

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from streamae import config as configs
+from streamae.bench.figures import Case
 from streamae.bench.load import CADENCE_MS, LEARN, Load, healthy_values
 from streamae.detection.artifact import Artifact
 from streamae.detection.manifest import WindowSpec
@@ -17,7 +18,7 @@ LENGTH, HIDDEN, CODE = 64, 32, 16
 STEPS = 20
 
 
-def config_text(names: dict[str, str | int], load: Load, stride: int) -> str:
+def config_text(names: dict[str, str | int], load: Load, case: Case) -> str:
     """The config of one service; `names` are its service, model, registry, store, readings and http_port."""
     channels = ", ".join(f'{name} = "$.{name}"' for name in load.channel_names)
     return f"""\
@@ -35,15 +36,17 @@ channels = {{ {channels} }}
 [windows]
 cadence_s = {CADENCE_MS // 1000}
 length = {LENGTH}
-stride = {stride}
+stride = {case.stride}
 
 [training]
 autoencoder = "lstm"
+objective = {{ name = "denoising", dropped = 0.1 }}
 hidden = [{HIDDEN}]
 code = {CODE}
 steps = {STEPS}
 
 [serving]
+uses = {list(case.uses)}
 http_port = {names["http_port"]}
 """
 
@@ -56,7 +59,7 @@ def trained(load: Load) -> Artifact:
 
     names: dict[str, str | int] = {"service": "bench", "model": "bench", "registry": "registry", "http_port": 0}
     names |= {"store": "kafka://127.0.0.1", "readings": "none"}
-    config = configs.parse(config_text(names, load, stride=16), Path())
+    config = configs.parse(config_text(names, load, Case(16)), Path())
     values = healthy_values(load)[:LEARN]
     time = pd.to_datetime((load.begin - LEARN + np.arange(LEARN)) * CADENCE_MS, unit="ms", utc=True)
     columns = dict(zip(load.channel_names, values.T, strict=True))

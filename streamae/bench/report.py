@@ -11,12 +11,14 @@ from streamae.bench.run import Result
 
 def render(result: Result) -> Group:
     """A table a run: medians, with the range over the rounds."""
-    table = Table("CPU us per reading", *(f"stride {one.stride}" for one in result.strides))
+    table = Table("CPU us per reading", *(" ".join(("stride", str(one.stride), *one.uses)) for one in result.strides))
+    used = [one.uses for one in result.strides]
     rows = {
         "streamae serve": [one.serve_us for one in result.strides],
         "ONNX Runtime alone": [one.ort_us for one in result.strides],
         "librdkafka alone": [one.consume_us for one in result.strides],
         "serve / (both alone)": [one.ratio for one in result.strides],
+        **({"serve / serve without uses": [one.beside_none for one in result.strides]} if any(used) else {}),
         "readings/s": [one.readings_per_s for one in result.strides],
         "windows/s": [one.windows_per_s for one in result.strides],
     }

@@ -13,7 +13,7 @@ import msgspec
 from streamae import config as configs
 from streamae.bench import load as loads
 from streamae.bench.broker import PARTITIONS, Broker
-from streamae.bench.figures import Round, Served, StrideFigures, summed_up
+from streamae.bench.figures import Case, Round, Served, StrideFigures, summed_up
 from streamae.bench.load import Load
 from streamae.bench.machine import machine, versions
 from streamae.bench.model import LENGTH, config_text, named
@@ -21,13 +21,15 @@ from streamae.bench.parts import Alone
 from streamae.bench.served import serve
 from streamae.detection.artifact import Artifact
 from streamae.detection.runtime import MICRO_BATCH
+from streamae.detection.uses import Use
 from streamae.errors import ConfigError, StreamaeError
 from streamae.registry import Registry
 from streamae.serving.child import free_port
+from streamae.serving.made import TOPICS
 from streamae.topics import open_store
 from streamae.topics.topics import TopicSpec
 
-OUTPUTS = ("alerts", "scores", "deadletters", "state")
+OUTPUTS = ("alerts", "scores", "deadletters", "state", *TOPICS.values())
 
 
 class Plan(NamedTuple):
@@ -39,6 +41,14 @@ class Plan(NamedTuple):
     strides: tuple[int, ...] = (16, 1)
     readings: int = 400_000
     rounds: int = 5
+    uses: tuple[Use, ...] = ()  # each is measured by itself, and all together, at the first stride
+
+    @property
+    def cases(self) -> list[Case]:
+        """What is served in each round."""
+        several = [tuple(self.uses)] if len(self.uses) > 1 else []
+        alone: list[tuple[Use, ...]] = [(use,) for use in self.uses]
+        return [Case(stride) for stride in self.strides] + [Case(self.strides[0], uses) for uses in alone + several]
 
     def load(self, now_ms: int) -> Load:
         """The readings, so that the last one was measured by now. Raises ConfigError where they are too few."""
@@ -105,39 +115,39 @@ class Bench:
             load={**facts, "readings": self.load.readings, "bytes": size, "broker": self._about},
             model={"autoencoder": artifact.manifest.autoencoder, "length": LENGTH, "micro_batch": MICRO_BATCH},
             rounds=plan.rounds,
-            strides=[summed_up(stride, rounds[stride], self.load.readings) for stride in plan.strides],
+            strides=[summed_up(case, rounds, self.load.readings) for case in plan.cases],
             seconds=round(time.monotonic() - began, 1),
         )
 
-    def _rounds(self, alone: Alone) -> dict[int, list[Round]]:
+    def _rounds(self, alone: Alone) -> dict[Case, list[Round]]:
         """Parts alone, a service, parts alone, the next service, ...: each service has its parts on both sides."""
-        found: dict[int, list[Round]] = {stride: [] for stride in self._plan.strides}
+        found: dict[Case, list[Round]] = {case: [] for case in self._plan.cases}
         before = alone.measure()
         for number in range(1, self._plan.rounds + 1):
-            for stride in self._plan.strides:
-                served = self._serve(stride, number)
+            for case in self._plan.cases:
+                served = self._serve(case, number)
                 after = alone.measure()
-                found[stride].append(Round(served, (before, after)))
+                found[case].append(Round(served, (before, after)))
                 before = after
-                self._tell(f"round {number}, stride {stride}: {served.cpu_us:.1f} CPU us a reading")
+                self._tell(f"round {number}, stride {case.label}: {served.cpu_us:.1f} CPU us a reading")
         return found
 
-    def _serve(self, stride: int, number: int) -> Served:
+    def _serve(self, case: Case, number: int) -> Served:
         """One service of its own name over the whole topic; every window that is due must have been scored."""
-        service = f"{self._name}.{stride}.{number}"
+        service = f"{self._name}.{case.label}.{number}"
         self._groups.append(service)
         folder = self._folder / service
         folder.mkdir()
-        names: dict[str, str | int] = {"service": service, "model": f"stride-{stride}", "http_port": free_port()}
+        names: dict[str, str | int] = {"service": service, "model": f"stride-{case.stride}", "http_port": free_port()}
         names |= {"registry": str(self._folder / "registry"), "store": self._plan.store, "readings": self._readings}
         path = folder / "streamae.toml"
-        path.write_text(config_text(names, self.load, stride), encoding="utf-8")
+        path.write_text(config_text(names, self.load, case), encoding="utf-8")
         config = configs.load(path)
         try:
             served = serve(config, folder, self.load.readings)
         finally:
             self._broker.remove([config.topic(kind) for kind in OUTPUTS])
-        due = self.load.windows(LENGTH, stride)
+        due = self.load.windows(LENGTH, case.stride)
         if served.windows != due:
             raise StreamaeError(f"{service} scored {served.windows} windows, {due} were due: its cost says nothing")
         return served

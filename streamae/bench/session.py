@@ -19,7 +19,7 @@ def measure(plan: Plan, folder: Path | None, console: Console) -> Result:
         tempfile.TemporaryDirectory(prefix="streamae-bench-") as aside,
         Progress(console=console, transient=True, disable=hidden) as bar,
     ):
-        task = bar.add_task("measuring", total=2 + plan.rounds * len(plan.strides))
+        task = bar.add_task("measuring", total=2 + plan.rounds * len(plan.cases))
 
         def tell(what: str) -> None:
             console.print(what, highlight=False)

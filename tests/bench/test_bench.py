@@ -39,23 +39,29 @@ def left_behind(address: str) -> list[str]:
 
 def test_a_run_has_every_figure_and_leaves_nothing_behind(kafka_address: str, tmp_path: Path) -> None:
     plan = Plan(f"kafka://{kafka_address}", series=100, channels=2, strides=(16, 1), readings=120_000, rounds=1)
+    plan = plan._replace(uses=("embed", "impute"))
     told: list[str] = []
     result = Bench(plan, tmp_path, told.append).run(ARTIFACT)
 
     found = msgspec.to_builtins(result)
-    assert [one["stride"] for one in found["strides"]] == [16, 1]
+    assert [one["stride"] for one in found["strides"]] == [16, 1, 16, 16, 16]
+    assert [one["uses"] for one in found["strides"]] == [(), (), ("embed",), ("impute",), ("embed", "impute")]
     for one in found["strides"]:
         assert all(0 < one[name]["low"] <= one[name]["median"] <= one[name]["high"] for name in SPREADS)
     assert found["strides"][1]["windows"] == 100 * (1200 - 1)  # every reading but a series' first closes one
     assert (found["load"]["readings"], found["load"]["partitions"], found["rounds"]) == (120_000, 4, 1)
     assert found["machine"]["cpu"] and {"onnxruntime", "librdkafka", "kafka-python"} <= set(found["versions"])
-    assert len(told) == 3
+    assert len(told) == 6
     wait_for(lambda: not left_behind(kafka_address))
 
     console = Console(width=200, record=True, file=(tmp_path / "shown").open("w"))
     console.print(render(result))
     shown = console.export_text()
-    assert "serve / (both alone)" in shown and "Only ratios within one run compare" in shown
+    assert (
+        "serve / (both alone)" in shown
+        and "serve / serve without uses" in shown
+        and "Only ratios within one run compare" in shown
+    )
     console.file.close()
 
 

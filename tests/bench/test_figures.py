@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamae.bench.figures import Parts, Round, Served, Spread, ratio, summed_up
+from streamae.bench.figures import Case, Parts, Round, Served, Spread, ratio, summed_up
 from streamae.bench.load import STAGGER, Load, records
 from streamae.bench.run import Plan
 from streamae.bench.served import cpu_seconds
@@ -26,12 +26,14 @@ def test_a_ratio_is_serving_over_both_parts() -> None:
     assert ratio(serve_us=30, ort_us=8, consume_us=2) == 3
 
 
-def test_each_round_is_held_against_the_parts_beside_it() -> None:
-    def round_of(cpu_us: float, before: Parts, after: Parts) -> Round:
-        return Round(Served(readings=800, cpu_us=cpu_us, wall_s=2.0, windows=100, alerts=3), (before, after))
+def round_of(cpu_us: float, before: Parts, after: Parts) -> Round:
+    return Round(Served(readings=800, cpu_us=cpu_us, wall_s=2.0, windows=100, alerts=3), (before, after))
 
+
+def test_each_round_is_held_against_the_parts_beside_it() -> None:
     slow, fast = Parts(window_us=200, consume_us=6), Parts(window_us=100, consume_us=3)
-    found = summed_up(16, [round_of(24, fast, fast), round_of(42, slow, fast), round_of(48, slow, slow)], readings=1000)
+    rounds = [round_of(24, fast, fast), round_of(42, slow, fast), round_of(48, slow, slow)]
+    found = summed_up(Case(16), {Case(16): rounds}, readings=1000)
     assert found.windows_per_reading == 0.1
     assert found.ort_us_per_window == Spread(median=150, low=100, high=200)
     assert found.ort_us == Spread(median=15, low=10, high=20)
@@ -77,3 +79,13 @@ def test_the_last_reading_is_not_ahead_of_now() -> None:
 def test_the_cpu_time_of_a_process_that_is_gone_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StreamaeError, match="Linux only"):
         cpu_seconds(2**30)
+
+
+def test_what_uses_cost_is_held_against_the_same_stride_and_round_without_them() -> None:
+    parts = Parts(20.0, 2.0)
+    plain, using = Case(16), Case(16, ("embed", "clean"))
+    costs = {plain: 20, using: 30}
+    rounds = {case: [round_of(cost * pace, parts, parts) for pace in (1, 2)] for case, cost in costs.items()}
+    found = summed_up(using, rounds, readings=1000)
+    assert (found.stride, found.uses, found.beside_none) == (16, ("embed", "clean"), Spread(1.5, 1.5, 1.5))
+    assert using.label == "16-embed-clean"

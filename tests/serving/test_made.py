@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from kafka import KafkaConsumer
 
 from streamae import config as configs
 from streamae.detection.artifact import Artifact
@@ -70,6 +72,22 @@ def test_a_gap_is_filled_and_marked_and_noise_is_halved(making: Stand) -> None:
     (code,) = [one for one in records(making, "embeddings") if one["start"] <= at(0) < one["start"] + 4000]
     assert len(code["embedding"]) == 2
     assert code["observed"] > 0.5
+
+
+def test_anybody_can_subscribe(kafka_stand: Stand) -> None:
+    """With a client of Kafka alone, and what it needs to see committed records only."""
+    kafka_stand.changes = {**USES, "windows": {"length": LENGTH, "stride": STRIDE}}
+    kafka_stand.champion(tiny_artifact(length=LENGTH, stride=STRIDE))
+    kafka_stand.publish([("pump-1", tick, 1.0) for tick in range(40)], partition=0)
+    kafka_stand.serve_all()
+    address = kafka_stand.url.removeprefix("kafka://")
+    plain = {"isolation_level": "read_committed", "auto_offset_reset": "earliest", "consumer_timeout_ms": 10_000}
+    for topic in ("embeddings", "cleaned", "imputed"):
+        consumer = KafkaConsumer(f"{kafka_stand.name}.{topic}", bootstrap_servers=address, **plain)
+        record = next(consumer)
+        consumer.close()
+        assert record.key == b"pump-1"
+        assert {"series", "version", "start", "end"} <= json.loads(record.value).keys()
 
 
 def test_windows_of_which_little_was_observed_have_no_code(making: Stand) -> None:
