@@ -7,6 +7,7 @@
 #   make real                           recorded machines through a real topic, held against their labels
 #   make accuracy                       how well anomalies are found on labelled series, beside baselines
 #   make family                         every kind of autoencoder: trained, exported, measured, held against labels
+#   make uses                           cleaning, filling, generating on recorded series, beside simple means
 #   make faults                         faults by the hundred on three real brokers, an hour; resumable
 #   make soak                           an hour at half load, a fault a minute: memory, descriptors, lag
 #   make hostile                        a million records, good ones among hostile ones, on a real broker
@@ -26,7 +27,7 @@ coproc broker { exec $(BIN)/python tests/kafka/broker.py; }; pid=$$broker_PID; \
 	read -r address <&"$${broker[0]}"
 endef
 
-.PHONY: setup demo test lint real accuracy family faults soak fuzz hostile guards bench
+.PHONY: setup demo test lint real accuracy family uses faults soak fuzz hostile guards bench
 setup: .venv/.done
 
 .venv/.done: pyproject.toml
@@ -62,6 +63,9 @@ accuracy: setup
 family: setup
 	$(BIN)/python -m tests.family --out build/family.json $(ARGS)
 	$(BIN)/python -m tests.family --real --out build/family_real.json $(ARGS)
+
+uses: setup
+	$(BIN)/python -m tests.benefits --out build/uses.json $(ARGS)
 
 faults: setup
 	$(BIN)/python -m tests.faults --out build/faults.jsonl $(ARGS)

@@ -16,6 +16,7 @@ from streamae.doctor.sample import look_at_readings
 from streamae.doctor.topics import look_at_topics
 from streamae.errors import StreamaeError
 from streamae.registry import Registry
+from streamae.serving.made import TOPICS
 from streamae.topics import open_store
 
 __all__ = ["Finding", "examine", "explain"]
@@ -29,6 +30,7 @@ def explain(config: Config) -> list[str]:
     policy, training = config.episodes.policy(config.windows), config.training
     source = "the record's key" if config.readings.series_from == "key" else config.readings.series_from
     newest = f"the newest {training.topic_days:g} days of {config.topics.readings}" if training.topic_days else ""
+    made = "".join(f"; {use}: {config.topic(TOPICS[use])}" for use in config.serving.uses)
     trained_on = ", ".join(training.files) or newest or "no files yet"
     return [
         f"reads {config.topics.readings} at {config.topics.store}; each record is a {config.readings.layout} "
@@ -41,7 +43,7 @@ def explain(config: Config) -> list[str]:
         f"fires after {policy.fire_after} anomalous windows in a row, resolves after {policy.resolve_after} calm ones, "
         f"or after {_duration(policy.expire_after_ms)} of silence; windows with less than {policy.min_observed:.0%} of "
         "their values count neither way",
-        f"publishes to {config.topic('alerts')} (and .deadletters, .state; scores: {config.serving.scores})",
+        f"publishes to {config.topic('alerts')} (and .deadletters, .state; scores: {config.serving.scores}{made})",
         f"trains a {training.autoencoder} autoencoder on {trained_on}: the first "
         f"{training.spans.fit:.0%} of the time fits it, the next {training.spans.calibrate:.0%} sets thresholds for "
         f"{training.budget_per_week:g} false episodes per series and week, the rest judges it",
@@ -101,7 +103,7 @@ def _registry(config: Config, registry: Registry) -> Iterator[Finding]:
         yield Finding("warning", f"{config.model} has no champion in {config.registry}: run `streamae train`")
         return
     artifact = registry.load(config.model, version)
-    Scorer(artifact, config.serving.device).prove()
+    Scorer(artifact, config.serving.device, config.serving.uses).prove()
     yield Finding("ok", f"{config.model} {version} loads and reproduces its golden windows on {config.serving.device}")
     known = [channel.name for channel in artifact.manifest.channels]
     unmapped = [name for name in known if name not in config.readings.channels]

@@ -13,6 +13,7 @@ from kafka import KafkaConsumer
 
 from streamae import config as configs
 from streamae.detection.artifact import Artifact
+from streamae.doctor import examine, explain
 from streamae.errors import ConfigError
 from tests.graphs import tiny_artifact
 from tests.serving.fleet import USES
@@ -147,3 +148,15 @@ def test_kinds_that_can_are_accepted(stand: Stand, training: str) -> None:
     text = stand.toml() + f"\n[training]\n{training}\n"
     found = configs.parse(text.replace("[serving]", '[serving]\nuses = ["impute", "embed"]'))
     assert found.serving.uses == ("impute", "embed")
+
+
+def test_check_names_the_topics_and_the_doctor_tries_what_the_champion_can(embedded: Stand) -> None:
+    embedded.changes = {**USES, "windows": {"length": LENGTH, "stride": STRIDE}}
+    said = " ".join(explain(embedded.config))
+    assert f"embed: {embedded.name}.embeddings; clean: {embedded.name}.cleaned; impute: {embedded.name}.imputed" in said
+    embedded.champion(tiny_artifact(length=LENGTH, stride=STRIDE))
+    faults = [one.what for one in examine(embedded.config) if one.state == "fault"]
+    assert any(f"{embedded.name}.imputed does not exist: start with --create-topics" in one for one in faults)
+    assert not any("cannot impute" in one for one in faults)
+    embedded.champion(unable())
+    assert any("cannot impute" in one.what for one in examine(embedded.config) if one.state == "fault")
