@@ -1,6 +1,22 @@
 """The notebook's functions of what else a model is for: frames in, frames out, by series and time.
 
 A frame has a time index or a column `time`, optionally a column `series`, and one column a channel.
+
+>>> import numpy as np, pandas as pd, streamae
+>>> time = pd.date_range("2026-01-01", periods=1000, freq="s", tz="UTC")
+>>> level = np.sin(np.arange(1000) / 9)
+>>> frame = pd.DataFrame({"temp": level, "flow": -level}, index=time)
+>>> artifact = streamae.train(frame, "pca", baselines=())
+>>> len(streamae.embed(artifact, frame))
+234
+>>> noisy = frame + np.random.default_rng(0).normal(size=frame.shape) / 15
+>>> off = streamae.clean(artifact, noisy)["temp"].to_numpy() - level
+>>> bool(off.std() < (noisy["temp"] - level).std() / 1.5)
+True
+>>> frame.iloc[500:520, 0] = np.nan
+>>> filled = streamae.impute(artifact, frame).iloc[500:520]
+>>> bool(filled["filled_temp"].all()), bool(abs(filled["temp"] - level[500:520]).max() < 0.2)
+(True, True)
 """
 
 from __future__ import annotations
@@ -22,14 +38,6 @@ def embed(artifact: Artifact, frame: pd.DataFrame) -> pd.DataFrame:
 
     Windows of which less than half was observed are left out. Raises ConfigError for a model that was trained before
     there was an encoder of its own, DataError where no series has a whole window.
-
-    >>> import numpy as np, pandas as pd, streamae
-    >>> time = pd.date_range("2026-01-01", periods=1000, freq="s", tz="UTC")
-    >>> level = np.sin(np.arange(1000) / 9)
-    >>> artifact = streamae.train(pd.DataFrame({"temp": level, "flow": -level}, index=time), "pca", baselines=())
-    >>> found = streamae.embed(artifact, pd.DataFrame({"temp": level, "flow": -level}, index=time))
-    >>> len(found), bool(found.filter(like="code_").notna().all(axis=None))
-    (234, True)
     """
     parts = list(codes(artifact, _table(artifact, frame), Asked("embed")))
     found = pd.DataFrame(
@@ -52,16 +60,6 @@ def clean(artifact: Artifact, frame: pd.DataFrame) -> pd.DataFrame:
 
     What is far off what the model expects stays as it is. `artifact.manifest.report["uses"]["clean"]` says how many dB
     of noise that took away on the calibrate span, and what simpler means did. Raises ConfigError, DataError.
-
-    >>> import numpy as np, pandas as pd, streamae
-    >>> time = pd.date_range("2026-01-01", periods=1000, freq="s", tz="UTC")
-    >>> level = np.sin(np.arange(1000) / 9)
-    >>> frame = pd.DataFrame({"temp": level, "flow": -level}, index=time)
-    >>> artifact = streamae.train(frame, "pca", baselines=())
-    >>> noisy = frame + np.random.default_rng(0).normal(size=frame.shape) / 15
-    >>> off = streamae.clean(artifact, noisy)["temp"].to_numpy() - level
-    >>> bool(off.std() < (noisy["temp"] - level).std() / 1.5)
-    True
     """
     return _repaired(artifact, frame, Asked("clean"))
 
@@ -72,16 +70,6 @@ def impute(artifact: Artifact, frame: pd.DataFrame) -> pd.DataFrame:
     Of each channel `filled_<channel>` says whether a value was filled in, and `uncertainty_<channel>` its standard
     error; where less than a fifth of a window was observed, nothing is filled. Raises ConfigError for a model that was
     never shown silence, DataError where there is nothing to fill.
-
-    >>> import numpy as np, pandas as pd, streamae
-    >>> time = pd.date_range("2026-01-01", periods=1000, freq="s", tz="UTC")
-    >>> level = np.sin(np.arange(1000) / 9)
-    >>> frame = pd.DataFrame({"temp": level, "flow": -level}, index=time)
-    >>> artifact = streamae.train(frame, "pca", baselines=())
-    >>> frame.iloc[500:520, 0] = np.nan
-    >>> filled = streamae.impute(artifact, frame).iloc[500:520]
-    >>> bool(filled["filled_temp"].all()), bool(abs(filled["temp"] - level[500:520]).max() < 0.2)
-    (True, True)
     """
     return _repaired(artifact, frame, Asked("impute"))
 
@@ -99,13 +87,6 @@ def generate(
     channels of a conditional model, a row a tick; or two frames of at least a window each, and it goes from what is
     like the end of the first to what is like the end of the second. Raises ConfigError for a model whose code cannot be
     sampled, DataError for conditions that it was not trained on.
-
-    >>> import numpy as np, pandas as pd, streamae
-    >>> time = pd.date_range("2026-01-01", periods=1000, freq="s", tz="UTC")
-    >>> frame = pd.DataFrame({"temp": np.sin(np.arange(1000) / 9)}, index=time)
-    >>> artifact = streamae.train(frame, "dense", objective="variational", steps=50, length=32, baselines=())
-    >>> streamae.generate(artifact, 500, seed=1).shape
-    (500, 1)
     """
     manifest = artifact.manifest
     wish = Wish(ticks, series, seed)

@@ -15,7 +15,7 @@ from tests.training.random_graphs import CHANNELS, exported, graph_of, walks
 
 LENGTH = 40  # three views
 # The LSTM has the memory beside it.
-NAMES = ["pca", "lstm", "transformer", "neighbours", "conv conditional"]
+NAMES = ["pca", "lstm", "neighbours", "conv conditional"]
 
 
 def outputs(exported: Exported) -> list[NDArray[np.float32]]:

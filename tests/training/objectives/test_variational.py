@@ -61,6 +61,14 @@ def test_training_goes_by_way_of_a_sample() -> None:
     assert torch.equal(network.loss(batch), network.loss(batch))
 
 
+def test_what_is_rebuilt_counts_by_the_share_of_its_error_that_is_gained() -> None:
+    """The best variance is the error itself: a loud series and a quiet one weigh alike beside the divergence."""
+    network, batch = untrained(training(Variational(weight=0.0))), unseen()
+    with torch.no_grad():
+        expected, _ = network(batch.rows, batch.seen)
+        assert float(network.loss(batch)) == pytest.approx(float(batch.error(expected).log()) / 2, rel=1e-5)
+
+
 def test_the_code_has_not_collapsed() -> None:
     assert (codes(learnt_by("variational"), unseen().rows).var(dim=0) > UNUSED).sum() >= 2
 
