@@ -7,7 +7,7 @@ measured on the calibrate span:
                 a Wiener filter of the rest as far as it may be noise (Wiener, "Extrapolation, Interpolation, and
                 Smoothing of Stationary Time Series", 1949), drawn to the window's mean where that says more than
                 the model does; what is further off stays as it is, for it is what somebody looks for
-    filled  = rebuilt + weight_d * bridged rest    the rest of a silent cell, between those of its neighbours
+    filled  = rebuilt + weight_d * near + far    the rest of a silent cell, between those of its neighbours
                 (Hengl et al., "About regression-kriging", 2007, eq. 3)
 
 B windows, T ticks, C channels, S taps, D classes of how far the neighbours are.
@@ -104,7 +104,9 @@ def fill(windows: Floats, rebuilt: Floats, scale: Floats, repair: Repair) -> Fil
     rest, distance = bridge(windows - rebuilt, ~silent)
     channel = np.arange(windows.shape[2])
     filled = silent & enough & begun
-    values = np.where(filled, rebuilt + repair.weight[distance, channel] * rest, windows)
+    most = repair.rest[2] * scale[:, None]
+    near = np.clip(rest, -most, most)
+    values = np.where(filled, rebuilt + repair.weight[distance, channel] * near + (rest - near), windows)
     spread = repair.spread[distance, channel] * scale[:, None]
     return Filled(values, np.where(filled, spread, np.float32(np.nan)))
 

@@ -76,7 +76,8 @@ def build(material: Material, training: Training, progress: Progress | None = No
     draft = replace(unexported(material, training, profiles), **vars(exported))
     rehearsed = rehearse(Scorer(draft), material, training, seconds)
     with timed(seconds, "repair"):
-        pool = _served(rehearsed.scorer, material, material.calibrate)
+        every = msgspec.structs.replace(material.window, stride=1)
+        pool = _counted(material.calibrate, profiles, every, material)
         repair, uses = measure(rehearsed.scorer, pool, material.fit, training)
         rehearsed.scorer.artifact = replace(rehearsed.scorer.artifact, repair=repair)
     with timed(seconds, "prove"):

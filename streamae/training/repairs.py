@@ -28,11 +28,11 @@ from streamae.training.objectives import hiding
 from streamae.training.series import Floats, Pool
 from streamae.training.views import FURTHEST, look, show
 
-WINDOWS = 512
+WINDOWS = 512  # each with noise and holes of its own, again and again where there are fewer
 BLOCK = 16  # consecutive windows that are learnt from, then as many that judge
 NOISE = 0.1  # scales, where the objective does not say what is noise
-SHARE = 0.3  # of what is hidden
-FEWEST = 30  # hidden cells of a class from which a weight is taken
+SHARE = 0.3  # of what is hidden, in the mean
+FEWEST = 10  # hidden cells of a class from which a weight is taken
 SHRINK = 10.0  # cells that speak for leaving a channel as it is, beside those that were seen
 DEVIATIONS = 4.0  # of noise and of the usual rest together: what is further off is no noise
 NORMAL_MEDIAN = 0.6745  # median of the distance from the mean, of normal numbers with deviation 1
@@ -75,7 +75,8 @@ class Trial:
 def measure(scorer: Scorer, pool: Pool, fit: FitWindows, training: Training) -> tuple[Repair, Facts]:
     """What to keep of the rest, by windows of `pool`, and what that gains, beside what one would take instead."""
     artifact = scorer.artifact
-    which = pool.spread(WINDOWS)
+    each = pool.spread(WINDOWS)
+    which, blocks = (np.resize(one, WINDOWS * (len(each) > 0)) for one in (each, np.arange(len(each)) // BLOCK))
     names = np.array(["", *artifact.profiles.series], dtype=object)
 
     def model(windows: Floats, rows: NDArray[np.int64]) -> Floats:
@@ -83,20 +84,19 @@ def measure(scorer: Scorer, pool: Pool, fit: FitWindows, training: Training) -> 
 
     was, rows = pool.windows(which), pool.row[which]
     scales = artifact.profiles.table[rows][:, 1]
-    judging = np.arange(len(which)) // BLOCK % 2 == 1
+    judging = blocks % 2 == 1
     scored = np.array([channel.scored for channel in artifact.manifest.channels])
     pca = _pca(fit, training.code, artifact.profiles.table)
     noise = training.aim.noise if isinstance(training.aim, Denoising) and training.aim.noise else NOISE
     noisy = was + noise * scales[:, None] * np.random.default_rng(0).normal(size=was.shape).astype(np.float32)
     ticks = given_out(artifact.manifest.window)
     trial = Trial(was, noisy, scales, ticks, judging, scored)
-    repair, cleaning = _cleaning(trial, rows, {"model": model, "pca": pca, "wiener": _no_model}, noise)
+    repairs, cleaning = _cleaning(trial, rows, {"model": model, "pca": pca, "wiener": _no_model}, noise)
     facts: Facts = {"noise": noise, "clean": cleaning}
     if training.fills:
         hidden = Trial(was, np.where(_hidden(was), np.float32(np.nan), was), scales, ticks, judging, scored)
-        weights, facts["impute"] = _filling(hidden, rows, {"model": model, "pca": pca})
-        repair = replace(repair, weight=weights.weight, spread=weights.spread)
-    return repair, facts
+        repairs, facts["impute"] = _filling(hidden, rows, {"model": model, "pca": pca}, repairs)
+    return repairs["model"], facts
 
 
 def _pca(fit: FitWindows, code: int, profiles: Floats) -> Rebuild:
@@ -120,8 +120,8 @@ def _no_model(windows: Floats, rows: NDArray[np.int64]) -> Floats:
 
 def _cleaning(
     trial: Trial, rows: NDArray[np.int64], rebuilders: dict[str, Rebuild], noise: float
-) -> tuple[Repair, Facts]:
-    """How the model's rest is filtered, and the dB that this gains."""
+) -> tuple[dict[str, Repair], Facts]:
+    """How the rest of each is filtered, and the dB that this gains."""
     every = ~np.isnan(trial.was[:, trial.ticks])
     before = trial.error(trial.now, every)
     repairs, gains = {}, {}
@@ -130,7 +130,7 @@ def _cleaning(
         repairs[name] = _filter(trial, rebuilt, noise)
         gains[name] = _db(before, trial.error(clean(trial.now, rebuilt, trial.scale, repairs[name]), every))
     averages = [_db(before, trial.error(moving_average(trial.now, width), every)) for width in WIDTHS]
-    return repairs["model"], {**gains, "moving average": max(averages)}
+    return repairs, {**gains, "moving average": max(averages)}
 
 
 def _db(before: float, after: float) -> float:
@@ -189,25 +189,27 @@ def _near_rest(trial: Trial, rest: Floats, noise: float) -> tuple[Floats, Floats
 def _hidden(windows: Floats) -> NDArray[np.bool_]:
     """What is hidden of each window [B, T, C], in one of the ways in turn."""
     by, shape = torch.Generator().manual_seed(0), torch.from_numpy(windows)
-    share = torch.full((len(windows), 1, 1), SHARE)
+    share = 2 * SHARE * torch.rand(len(windows), 1, 1, generator=by)
     ways = [way(shape, share, by).numpy() for way in WAYS.values()]
     turn = np.arange(len(windows)) % len(ways)
     return np.stack(ways)[turn, np.arange(len(windows))] & ~np.isnan(windows)
 
 
-def _filling(trial: Trial, rows: NDArray[np.int64], rebuilders: dict[str, Rebuild]) -> tuple[Repair, Facts]:
-    """The model's weights and spreads, and the error of what is filled, in scales."""
+def _filling(
+    trial: Trial, rows: NDArray[np.int64], rebuilders: dict[str, Rebuild], filters: dict[str, Repair]
+) -> tuple[dict[str, Repair], Facts]:
+    """The same with weights and spreads, and the error of what is filled, in scales."""
     repairs: dict[str, Repair] = {}
     errors: Facts = {}
     silent = (np.isnan(trial.now) & ~np.isnan(trial.was))[:, trial.ticks]
     for name, rebuild in rebuilders.items():
         rebuilt = rebuild(trial.now, rows)
-        repairs[name] = _weights(trial, rebuilt)
+        repairs[name] = _weights(trial, rebuilt, filters[name])
         filled = fill(trial.now, rebuilt, trial.scale, repairs[name])
         errors[name] = round(trial.error(filled.values, silent), 4)
     for name, found in instead(trial.now).items():
         errors[name] = round(trial.error(found, silent), 4)
-    return repairs["model"], errors
+    return repairs, errors
 
 
 def instead(windows: Floats) -> dict[str, Floats]:
@@ -220,20 +222,22 @@ def instead(windows: Floats) -> dict[str, Floats]:
     return {"linear": np.where(there, windows, mean + straight), "last value": last}
 
 
-def _weights(trial: Trial, rebuilt: Floats) -> Repair:
+def _weights(trial: Trial, rebuilt: Floats, repair: Repair) -> Repair:
     """By class and channel: how much of the neighbours' rest to add, and what that leaves (in scales).
 
     A class of a channel that was hardly seen takes what all channels came to, or else the class before it.
     """
     rest, place = bridge(trial.now - rebuilt, ~np.isnan(trial.now))
     rest, aim = (trial.scaled(one)[:, trial.ticks] for one in (rest, trial.was - rebuilt))
+    near = np.clip(rest, -repair.rest[2], repair.rest[2])
+    aim = aim - (rest - near)
     counted = (np.isnan(trial.now) & ~np.isnan(trial.was))[:, trial.ticks] & ~trial.judging[:, None, None]
     weight = np.zeros((CLASSES, rest.shape[2]))
     spread = np.zeros_like(weight)
     for one in range(CLASSES):
         here = counted & (place[:, trial.ticks] == one)
         sums = [
-            np.where(here, each, 0.0).sum(axis=(0, 1), dtype=np.float64) for each in (here, rest * aim, rest**2, aim**2)
+            np.where(here, each, 0.0).sum(axis=(0, 1), dtype=np.float64) for each in (here, near * aim, near**2, aim**2)
         ]
         few = sums[0] < FEWEST
         count, along, power, total = (np.where(few, each.sum(), each) for each in sums)
@@ -242,5 +246,4 @@ def _weights(trial: Trial, rebuilt: Floats) -> Repair:
         spread[one] = np.sqrt(np.maximum(left, 0) / np.maximum(count, 1))
         if sums[0].sum() < FEWEST and one:
             weight[one], spread[one] = weight[one - 1], spread[one - 1]
-    none = np.empty((0, rest.shape[2]), np.float32)
-    return Repair(none, none, weight.astype(np.float32), spread.astype(np.float32))
+    return replace(repair, weight=weight.astype(np.float32), spread=spread.astype(np.float32))

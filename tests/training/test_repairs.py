@@ -81,9 +81,14 @@ def nothing_known(windows: Floats) -> Floats:
     return np.zeros_like(windows)
 
 
-def filling(was: Floats, model: Callable[[Floats], Floats]) -> tuple[Trial, Repair, dict[str, Any]]:
+def filling(
+    was: Floats, model: Callable[[Floats], Floats], most: float = 100.0
+) -> tuple[Trial, Repair, dict[str, Any]]:
     hidden = trial(np.where(_hidden(was), np.float32(np.nan), was), was)
-    return hidden, *_filling(hidden, ROWS, {"model": lambda windows, rows: model(windows)})
+    none = np.empty((0, C), np.float32)
+    plain = {"model": Repair(none, np.array([[0] * C, [0] * C, [most] * C], np.float32), none, none)}
+    repairs, errors = _filling(hidden, ROWS, {"model": lambda windows, rows: model(windows)}, plain)
+    return hidden, repairs["model"], errors
 
 
 @pytest.mark.parametrize("model", [knowing, nothing_known])
@@ -101,11 +106,21 @@ def test_what_is_filled_is_as_far_off_as_it_says(model: Callable[[Floats], Float
 
 def test_a_model_that_knows_nothing_is_not_trusted_less_than_a_straight_line() -> None:
     """Its weights are then those of the neighbours; where there is none, it says how little it knows."""
-    _, nothing, errors = filling(noisy(waves()), nothing_known)
+    _, nothing, errors = filling(noisy(waves()), nothing_known, 2.0)
     assert nothing.weight.shape == (CLASSES, C)
     assert errors["model"] <= errors["linear"] * 1.02
-    assert (nothing.weight[0] > 0.5).all()
+    assert (nothing.weight[0, :2] > 0.5).all()  # the third is but noise beside its steps
     assert (nothing.weight[CLASSES - 1] == 0).all()
+
+
+def test_what_is_far_off_is_carried_over_a_gap_whole() -> None:
+    """It is no noise: a weight that is right for what is usual would make it smaller."""
+    was = noisy(waves())[:, :, [2, 2, 2]]
+    (_, near, _), (_, all_alike, _) = (filling(was, nothing_known, most) for most in (1.0, 100.0))
+    assert near.weight[0].max() < 0.5 < 0.8 < all_alike.weight[0].min()
+    gap = np.full((1, T, C), 20, np.float32)
+    gap[0, 10:14] = np.nan
+    np.testing.assert_allclose(fill(gap, 0 * gap[:, :1], SCALE[:1], near).values[0, 10:14], 20, atol=1)
 
 
 def test_weights_are_learnt_from_what_does_not_judge() -> None:
