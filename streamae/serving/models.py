@@ -8,7 +8,7 @@ from collections.abc import Collection
 from streamae.detection.artifact import Artifact
 from streamae.detection.runtime import Device
 from streamae.detection.scoring import Scorer
-from streamae.detection.uses import Use
+from streamae.detection.uses import Use, check
 from streamae.errors import ArtifactError, ConfigError, RegistryError
 from streamae.registry import Registry
 
@@ -66,9 +66,10 @@ class Models:
 
     def _scorer(self, artifact: Artifact) -> Scorer:
         try:
-            return Scorer(artifact, self._device, self._uses)
-        except ConfigError as error:  # of what $.serving.uses asks for
+            check(artifact, self._uses)
+        except ConfigError as error:
             raise ArtifactError(f"$.serving.uses: {error}; or leave that use out") from error
+        return Scorer(artifact, self._device, self._uses)
 
     def keep(self, versions: set[str]) -> None:
         """Let go of all other versions (the champion stays)."""

@@ -15,6 +15,7 @@ from streamae import config as configs
 from streamae.detection.artifact import Artifact
 from streamae.doctor import examine, explain
 from streamae.errors import ConfigError
+from streamae.serving.models import Models
 from tests.graphs import tiny_artifact
 from tests.serving.fleet import USES
 from tests.serving.process import Process
@@ -160,3 +161,11 @@ def test_check_names_the_topics_and_the_doctor_tries_what_the_champion_can(embed
     assert not any("cannot impute" in one for one in faults)
     embedded.champion(unable())
     assert any("cannot impute" in one.what for one in examine(embedded.config) if one.state == "fault")
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider:UserWarning")
+def test_a_device_that_is_not_there_is_not_taken_for_a_use_that_cannot_be_served(embedded: Stand) -> None:
+    version = embedded.champion(tiny_artifact(length=LENGTH, stride=STRIDE))
+    models = Models(embedded.registry, "tiny", ("channel-0", "channel-1"), "cuda", ["embed"])
+    with pytest.raises(ConfigError, match=r"^\$\.serving\.device: 'cuda' was asked for"):
+        models.version(version)
