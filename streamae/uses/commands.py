@@ -104,9 +104,10 @@ def _conditions(config: Config, artifact: Artifact, patterns: Sequence[str], tic
 
 
 def by_tick(table: Table, manifest: Manifest, ticks: int) -> Any:
-    """Values of one series on its ticks [L, Q], the last one of each; what is missing is as before."""
-    tick = table.time // manifest.window.cadence_ms
-    frame = pd.DataFrame(table.values, index=tick).groupby(level=0).last()
+    """Values of the first series on its ticks [L, Q], the last one of each; what is missing is as before."""
+    own = table.series == 0
+    tick = table.time[own] // manifest.window.cadence_ms
+    frame = pd.DataFrame(table.values[own], index=tick).groupby(level=0).last()
     every = frame.reindex(np.arange(frame.index[0], frame.index[0] + ticks)).ffill().bfill()
     return every.to_numpy(np.float64)
 

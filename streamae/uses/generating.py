@@ -62,7 +62,7 @@ def generate(artifact: Artifact, wish: Wish) -> Doubles:
     manifest = artifact.manifest
     draw = np.random.default_rng(wish.seed)
     profile = artifact.profiles.rows([wish.series])[0]
-    quilt = Quilt(decoder, profile, manifest.window.length, draw)
+    quilt = Quilt(decoder, profile, manifest.window.length, wish.ticks, draw)
     context = _context(artifact, wish, quilt)
     for centre, given in zip(_way(artifact, wish, quilt, decoder.size), context, strict=True):
         quilt.lay(centre, given)
@@ -107,18 +107,16 @@ def _check_range(artifact: Artifact, wish: Wish) -> None:
 
 
 class Quilt:
-    """A series in the making, less the origin."""
+    """A series of so many ticks in the making, less the origin."""
 
-    def __init__(self, decoder: Decoder, profile: Floats, length: int, draw: np.random.Generator) -> None:
+    def __init__(self, decoder: Decoder, profile: Floats, length: int, ticks: int, draw: np.random.Generator) -> None:
         self._decoder, self._profile, self._draw = decoder, profile, draw
         self.length = length
         self.fine = min(FINE, length)
         self.step = max(self.fine // 2, 1)
-        self.series = np.empty((0, profile.shape[1]), np.float32)  # [.., C]
-
-    def pieces(self, ticks: int) -> int:
-        """How many windows make a series of so many ticks."""
-        return 1 + -(-max(ticks - self.fine, 0) // self.step)
+        self.pieces = 1 + -(-max(ticks - self.fine, 0) // self.step)  # windows that are laid down
+        self.series = np.empty((self.fine + (self.pieces - 1) * self.step, profile.shape[1]), np.float32)  # [.., C]
+        self._there = 0  # ticks of it
 
     def lay(self, centre: Floats | None, context: Floats) -> None:
         """Add the sample that fits best: of the prior, or around a code [K]; given the context [T, Q]."""
@@ -128,19 +126,21 @@ class Quilt:
         profile = np.broadcast_to(self._profile, (SAMPLES, *self._profile.shape))
         given = np.broadcast_to(context, (SAMPLES, *context.shape))
         windows = self._decoder.decode(codes, profile, given)
-        if not len(self.series):
-            self.series = windows[0, -self.fine :].copy()
+        if not self._there:
+            self.series[: self.fine] = windows[0, -self.fine :]
+            self._there = self.fine
             return
         chosen = windows[int(np.argmin(self._misfits(windows)))]
-        over = self.fine - self.step
-        fade = ((np.arange(over) + 1) / (over + 1)).astype(np.float32)[:, None]
-        self.series[-over:] = (1 - fade) * self.series[-over:] + fade * chosen[-self.fine : -self.step]
-        self.series = np.concatenate([self.series, chosen[-self.step :]])
+        over = slice(self._there - self.fine + self.step, self._there)
+        fade = (np.arange(1, over.stop - over.start + 1) / (over.stop - over.start + 1)).astype(np.float32)[:, None]
+        self.series[over] = (1 - fade) * self.series[over] + fade * chosen[-self.fine : -self.step]
+        self.series[self._there : self._there + self.step] = chosen[-self.step :]
+        self._there += self.step
 
     def _misfits(self, windows: Floats) -> Doubles:
         """How far the older ticks of each window [N] are off what is there already, in scales."""
         older = windows[:, : -self.step]
-        known = self.series[-older.shape[1] :]
+        known = self.series[max(self._there - older.shape[1], 0) : self._there]
         off = (older[:, -len(known) :] - known) / self._profile[1]
         weight = np.full(len(known), OLDER)
         weight[-(self.fine - self.step) :] = 1
@@ -149,7 +149,7 @@ class Quilt:
 
 def _way(artifact: Artifact, wish: Wish, quilt: Quilt, size: int) -> Iterator[Floats | None]:
     """For each piece the code [K] around which is sampled; None where that is the whole prior."""
-    pieces = quilt.pieces(wish.ticks)
+    pieces = quilt.pieces
     if wish.between is None:
         yield from [None] * pieces
         return
@@ -172,7 +172,7 @@ def slerp(first: Floats, last: Floats, share: float) -> Floats:
 
 def _context(artifact: Artifact, wish: Wish, quilt: Quilt) -> Iterator[Floats]:
     """The conditions of each piece's window [T, Q], less the origin; before the first tick, as at the first."""
-    pieces, length = quilt.pieces(wish.ticks), quilt.length
+    pieces, length = quilt.pieces, quilt.length
     if wish.conditions is None:
         yield from [np.empty((length, 0), np.float32)] * pieces
         return
