@@ -6,7 +6,6 @@ Windows of 64 ticks, sizes and epochs as PyPOTS's own examples have them, stoppe
 import sys
 
 import numpy as np
-from pypots.imputation import SAITS
 
 STEPS, STRIDE = 64, 16
 
@@ -19,6 +18,8 @@ def cut(values: np.ndarray, stride: int) -> np.ndarray:
 
 def main() -> None:
     """Fit once, fill every array that has gaps."""
+    from pypots.imputation import SAITS
+
     with np.load(sys.argv[1]) as given:
         arrays = dict(given)
     learn, scale = arrays.pop("learn"), arrays.pop("scale")
@@ -43,4 +44,5 @@ def main() -> None:
     np.savez(sys.argv[2], **made)
 
 
-main()
+if __name__ == "__main__":
+    main()
