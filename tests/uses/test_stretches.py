@@ -109,6 +109,7 @@ def test_every_tick_that_was_measured_is_cleaned_once(served: Served) -> None:
 
 def test_a_gap_is_filled_and_marked_and_what_was_measured_stays(served: Served) -> None:
     imputed = streamae.impute(served.artifact, served.frame)
+    assert imputed["time"].max() == pd.to_datetime(served.frame["time"].max(), unit="ms", utc=True)  # and no further
     for name in NAMES:
         filled = imputed[f"filled_{name}"]
         assert filled.sum() > 50
