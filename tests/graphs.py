@@ -139,6 +139,23 @@ def tiny_repair(channels: int) -> Repair:
     return Repair(kernel, rest, np.ones((CLASSES, channels), np.float32), spread.astype(np.float32))
 
 
+def tiny_config(length: int, stride: int) -> str:
+    """The config of a service for which a tiny artifact with such windows is made."""
+    return f"""\
+service = "plant"
+model = "tiny"
+[topics]
+store = "embedded://plant.db"
+readings = "plant.readings"
+[readings]
+channels = {{ channel-0 = "$.a", channel-1 = "$.b" }}
+[windows]
+cadence_s = 1
+length = {length}
+stride = {stride}
+"""
+
+
 def graph(length: int, scored: Sequence[bool], outputs: str, body: str) -> bytes:
     """An ONNX graph over windows [B, T, C] and profile [B, 3, C]."""
     text = f"{HEAD} {{ {SCALING} {body} }}".replace("OUTPUTS", outputs)

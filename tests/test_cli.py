@@ -16,21 +16,9 @@ from streamae.errors import Fenced
 from streamae.registry import Registry
 from streamae.topics import open_store
 from streamae.topics.topics import Output, TopicSpec
-from tests.graphs import tiny_artifact
+from tests.graphs import tiny_artifact, tiny_config
 
-CONFIG = """\
-service = "plant"
-model = "tiny"
-[topics]
-store = "embedded://plant.db"
-readings = "plant.readings"
-[readings]
-channels = { channel-0 = "$.a", channel-1 = "$.b" }
-[windows]
-cadence_s = 1
-length = 4
-stride = 2
-"""
+CONFIG = tiny_config(4, 2)
 COMMANDS = ["demo", "simulate", "check", "doctor", "train", "serve", "alerts", "bench"]
 MODEL_COMMANDS = ["list", "show", "promote", "rollback"]
 

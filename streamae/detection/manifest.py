@@ -106,6 +106,11 @@ class Manifest(Facts, frozen=True, kw_only=True):
     files: dict[str, str] = {}  # sha256 of each file
     digest: str = ""  # sha256 of this manifest with an empty digest
 
+    @property
+    def context(self) -> tuple[Channel, ...]:
+        """The channels that condition the others and are not scored."""
+        return tuple(channel for channel in self.channels if not channel.scored)
+
 
 def canonical(manifest: Manifest) -> bytes:
     """As bytes, the same for equal manifests."""

@@ -48,10 +48,10 @@ class Scorer:
 
     def __init__(self, artifact: Artifact, device: Device = "cpu", uses: Collection[Use] = ()) -> None:
         self.artifact = artifact
-        self.uses = Uses(artifact, uses, device)
         self.device = device
         self._model = session(artifact.model, device, "model.onnx")
         self._full = session(artifact.full, device, "full.onnx")
+        self.uses = Uses(artifact, uses, device, self._full)
         self._check_shapes()
 
     def errors(

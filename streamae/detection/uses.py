@@ -13,7 +13,7 @@ B windows, T ticks, G ticks that are given out, C channels, K numbers of a code.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,6 @@ from streamae.detection.windows import Windows
 from streamae.errors import ArtifactError, ConfigError
 
 Use = Literal["embed", "clean", "impute"]
-USES: tuple[Use, ...] = get_args(Use)
 SLICE = 256  # windows at once, so that memory does not grow with what a poll closes
 DIGITS = 7  # that float32 has
 FILLING = "masked, denoising with `dropped` or `blocked`, or the autoencoder pca"
@@ -47,7 +46,8 @@ NOTHING = Used()
 class Uses:
     """Runs the uses of an artifact that were asked for. Raises ConfigError for one that its kind cannot serve."""
 
-    def __init__(self, artifact: Artifact, asked: Collection[Use], device: Device = "cpu") -> None:
+    def __init__(self, artifact: Artifact, asked: Collection[Use], device: Device = "cpu", full: Any = None) -> None:
+        """`full` is a session of full.onnx, where one is open."""
         check(artifact, asked)
         self.asked = frozenset(asked)
         self._artifact = artifact
@@ -56,9 +56,10 @@ class Uses:
         self.ticks = given_out(artifact.manifest.window)
         if not asked:
             return
-        name = "full.onnx" if self._repairs else "encoder.onnx"
-        graph = artifact.full if self._repairs else artifact.encoder
-        self._session = session(graph, device, name)
+        if self._repairs:
+            self._session = full or session(artifact.full, device, "full.onnx")
+        else:
+            self._session = session(artifact.encoder, device, "encoder.onnx")
         self._names = ["reconstruction"] * bool(self._repairs) + ["embedding"] * ("embed" in self.asked)
 
     def of(self, windows: Windows) -> Used:

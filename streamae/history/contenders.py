@@ -97,7 +97,7 @@ def as_trained(config: Config, manifest: Manifest) -> Config:
     training = msgspec.structs.replace(
         config.training,
         spans=Spans(fit=fit, calibrate=calibrate),
-        context=tuple(channel.name for channel in manifest.channels if not channel.scored),
+        context=tuple(channel.name for channel in manifest.context),
         ranges={name: width for name, width in config.training.ranges.items() if name in names},
         budget_per_week=manifest.budget_per_week,
         seed=manifest.report.get("seed", config.training.seed),

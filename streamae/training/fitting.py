@@ -18,7 +18,7 @@ from torch import Tensor
 from streamae.config import LINEAR, MEMORY, Training
 from streamae.detection.artifact import Profiles
 from streamae.training.autoencoders import Autoencoder, Part, Shape, autoencoder
-from streamae.training.autoencoders.linear import fit_linear
+from streamae.training.autoencoders.linear import Linear, fit_linear
 from streamae.training.autoencoders.memory import Memory
 from streamae.training.graph import Graph, scale
 from streamae.training.objectives.objective import Batch
@@ -152,10 +152,15 @@ def _held_out_loss(graph: Graph, windows: FitWindows, training: Training) -> flo
         return float(_last(graph).loss(_held_out(graph, windows, training)))
 
 
+def pca_of_size(windows: FitWindows, code: int) -> Linear:
+    """PCA of all rows at once with as many numbers as a code, to compare with."""
+    rows, _ = look(*windows.scaled(windows.learn, windows.learn.spread(COMPARED)))
+    return fit_linear(rows.clamp(-FURTHEST, FURTHEST), code, [slice(0, rows.shape[1])])
+
+
 def _facts(graph: Graph, windows: FitWindows, training: Training) -> dict[str, float]:
     """What an objective says of the code; how well windows are rebuilt by way of it, and by PCA of the same size."""
-    rows, _ = look(*windows.scaled(windows.learn, windows.learn.spread(COMPARED)))
-    pca = fit_linear(rows.clamp(-FURTHEST, FURTHEST), training.code, [slice(0, rows.shape[1])])
+    pca = pca_of_size(windows, training.code)
     batch, last = _held_out(graph, windows, training), _last(graph.eval())
     with torch.no_grad():
         errors = [float(batch.error(part(batch.rows, batch.seen)[0])) for part in (last, pca)]

@@ -21,12 +21,11 @@ from streamae.config import Training
 from streamae.config.objectives import Denoising
 from streamae.detection.repairing import CLASSES, REACH, TAPS, Repair, bridge, clean, fill, given_out, level
 from streamae.detection.scoring import Scorer
-from streamae.training.autoencoders.linear import fit_linear
-from streamae.training.fitting import COMPARED, FitWindows
+from streamae.training.fitting import FitWindows, pca_of_size
 from streamae.training.graph import scale
 from streamae.training.objectives import hiding
 from streamae.training.series import Floats, Pool
-from streamae.training.views import FURTHEST, look, show
+from streamae.training.views import look, show
 
 WINDOWS = 512  # each with noise and holes of its own, again and again where there are fewer
 BLOCK = 16  # consecutive windows that are learnt from, then as many that judge
@@ -101,8 +100,7 @@ def measure(scorer: Scorer, pool: Pool, fit: FitWindows, training: Training) -> 
 
 def _pca(fit: FitWindows, code: int, profiles: Floats) -> Rebuild:
     """PCA with as many numbers as the code."""
-    rows, _ = look(*fit.scaled(fit.learn, fit.learn.spread(COMPARED)))
-    part = fit_linear(rows.clamp(-FURTHEST, FURTHEST), code, [slice(0, rows.shape[1])])
+    part = pca_of_size(fit, code)
 
     def rebuild(windows: Floats, which: NDArray[np.int64]) -> Floats:
         profile = profiles[which]

@@ -65,7 +65,7 @@ class Generating:
 
     def __init__(self, config: Config, artifact: Artifact, wish: Wish, count: int, by: Obeyed) -> None:
         """Raises ConfigError, RegistryError, DataError before anything is done."""
-        decoder = Decoder(artifact)
+        self._decoder = Decoder(artifact)
         if by.conditions and by.between:
             raise ConfigError("--conditions and --between are both given; give one of them")
         if by.conditions:
@@ -73,7 +73,7 @@ class Generating:
         if by.between:
             ends = (newest_window(artifact, readings(config, artifact, [str(file)])) for file in by.between)
             wish = wish._replace(between=(next(ends), next(ends)))
-        check(artifact, wish, decoder)
+        check(artifact, wish, self._decoder)
         self._artifact, self._wish, self._count = artifact, wish, count
 
     def run(self, out: Path, console: Console, as_json: bool) -> None:
@@ -84,7 +84,7 @@ class Generating:
         columns = {"series": "string", "time": TIME, **dict.fromkeys(names, "float64")}
         with progress(console, "generate", self._count) as made, writing(out, columns, manifest) as file:
             for number in range(self._count):
-                values = generate(self._artifact, wish._replace(seed=wish.seed + number))
+                values = generate(self._artifact, wish._replace(seed=wish.seed + number), self._decoder)
                 time = first + np.arange(len(values)) * cadence
                 series = [f"generated-{wish.seed + number}"] * len(values)
                 file.add({"series": series, "time": time, **dict(zip(names, values.T, strict=True))})
@@ -97,7 +97,7 @@ class Generating:
 
 def _conditions(config: Config, artifact: Artifact, patterns: Sequence[str], ticks: int) -> Any:
     """The context channels of the first series in files, by tick; what is missing is as it was before."""
-    names = [channel.name for channel in artifact.manifest.channels if not channel.scored]
+    names = [channel.name for channel in artifact.manifest.context]
     if not names:
         raise ConfigError(f"{artifact.label} knows no conditions: leave --conditions out")
     return by_tick(files.read(list(patterns), names, config.training.columns), artifact.manifest, ticks)

@@ -51,13 +51,13 @@ def newest_window(artifact: Artifact, table: Table) -> Floats:
     return Cuts(stored).window(last, stored.end - artifact.manifest.window.length_ms)
 
 
-def generate(artifact: Artifact, wish: Wish) -> Doubles:
-    """A series [L, C] in raw units. The same wish gives the same series.
+def generate(artifact: Artifact, wish: Wish, decoder: Decoder | None = None) -> Doubles:
+    """A series [L, C] in raw units, by a decoder that is open where one is. The same wish gives the same series.
 
     Raises ConfigError for a model whose code cannot be sampled and for wishes that do not fit it, DataError for
     conditions out of the range that it was trained on.
     """
-    decoder = Decoder(artifact)
+    decoder = decoder or Decoder(artifact)
     check(artifact, wish, decoder)
     manifest = artifact.manifest
     draw = np.random.default_rng(wish.seed)
@@ -92,7 +92,7 @@ def check(artifact: Artifact, wish: Wish, decoder: Decoder) -> None:
 
 def _check_range(artifact: Artifact, wish: Wish) -> None:
     assert wish.conditions is not None  # noqa: S101
-    names = [channel.name for channel in artifact.manifest.channels if not channel.scored]
+    names = [channel.name for channel in artifact.manifest.context]
     if wish.conditions.shape != (wish.ticks, len(names)):
         raise DataError(f"conditions are {wish.conditions.shape}, not {wish.ticks} ticks of {', '.join(names)}")
     ranges = artifact.manifest.report.get("conditions", {})
@@ -176,7 +176,7 @@ def _context(artifact: Artifact, wish: Wish, quilt: Quilt) -> Iterator[Floats]:
     if wish.conditions is None:
         yield from [np.empty((length, 0), np.float32)] * pieces
         return
-    origin = [channel.origin for channel in artifact.manifest.channels if not channel.scored]
+    origin = [channel.origin for channel in artifact.manifest.context]
     given = (wish.conditions - np.array(origin)).astype(np.float32)
     ends = [quilt.fine + piece * quilt.step for piece in range(pieces)]
     padded = np.pad(given, ((length, max(ends[-1] - len(given), 0)), (0, 0)), mode="edge")

@@ -94,7 +94,7 @@ def generate(
         first, last = (newest_window(artifact, _table(artifact, one)) for one in by)
         wish = wish._replace(between=(first, last))
     elif by is not None:
-        names = [channel.name for channel in manifest.channels if not channel.scored]
+        names = [channel.name for channel in manifest.context]
         missing = [name for name in names if name not in by.columns]
         if missing:
             raise DataError(f"by: no column {missing[0]!r}; {artifact.label} generates by {', '.join(names)}")

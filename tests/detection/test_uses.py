@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -11,7 +12,7 @@ import pytest
 from streamae.detection.artifact import Artifact
 from streamae.detection.repairing import given_out
 from streamae.detection.scoring import Scorer
-from streamae.detection.uses import USES, Uses, rounded
+from streamae.detection.uses import Use, Uses, rounded
 from streamae.detection.windows import Windows
 from streamae.errors import ArtifactError, ConfigError
 from tests.graphs import tiny_artifact
@@ -31,7 +32,7 @@ def windows_of(artifact: Artifact, count: int = 300) -> Windows:
 
 def test_what_becomes_of_a_window_does_not_depend_on_those_beside_it() -> None:
     artifact = tiny_artifact(length=16, stride=4, centres={"pump-1": 0.5})
-    windows, uses = windows_of(artifact), Uses(artifact, USES)
+    windows, uses = windows_of(artifact), Uses(artifact, get_args(Use))
     together = uses.of(windows)
     for at in (0, 1, 255, 256, 299):
         row = slice(at, at + 1)

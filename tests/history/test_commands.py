@@ -28,24 +28,12 @@ from streamae.history.candidates import Asked
 from streamae.history.page import PLOTS, write_page
 from streamae.registry import Registry
 from streamae.training import files
-from tests.graphs import tiny_artifact
+from tests.graphs import tiny_artifact, tiny_config
 from tests.history.conftest import World
 from tests.history.pages import self_contained
 from tests.history.tables import swinging
 
-CONFIG = """\
-service = "plant"
-model = "tiny"
-[topics]
-store = "embedded://plant.db"
-readings = "plant.readings"
-[readings]
-channels = { channel-0 = "$.a", channel-1 = "$.b" }
-[windows]
-cadence_s = 1
-length = 8
-stride = 4
-"""
+CONFIG = tiny_config(8, 4)
 
 
 @pytest.fixture

@@ -20,22 +20,10 @@ from streamae.detection.artifact import Artifact
 from streamae.errors import ConfigError, DataError, StreamaeError
 from streamae.registry import Registry
 from streamae.training.repairs_report import said_of
-from tests.graphs import tiny_artifact, waving
+from tests.graphs import tiny_artifact, tiny_config, waving
 from tests.history.tables import swinging
 
-CONFIG = """\
-service = "plant"
-model = "tiny"
-[topics]
-store = "embedded://plant.db"
-readings = "plant.readings"
-[readings]
-channels = { channel-0 = "$.a", channel-1 = "$.b" }
-[windows]
-cadence_s = 1
-length = 8
-stride = 4
-"""
+CONFIG = tiny_config(8, 4)
 MEASURED: dict[str, Any] = {
     "noise": 0.1,
     "clean": {"model": 3.4, "pca": 3.2, "wiener": 3.5, "moving average": -2.9},
