@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamae.detection.artifact import Artifact
-from streamae.detection.runtime import Device, run, session
+from streamae.detection.runtime import Device, Session
 from streamae.errors import ConfigError
 
 Floats = NDArray[np.float32]
@@ -21,11 +21,11 @@ class Encoder:
     def __init__(self, artifact: Artifact, device: Device = "cpu") -> None:
         if not artifact.encoder:
             raise ConfigError(f"{artifact.label} has no encoder.onnx: train it again")
-        self._session = session(artifact.encoder, device, "encoder.onnx")
+        self._session = Session(artifact.encoder, device, "encoder.onnx")
 
     def embed(self, windows: Floats, profile: Floats) -> Floats:
         """The codes [B, K] of windows [B, T, C] (NaN = silence) under the profile [B, 3, C] of each one's series."""
-        (code,) = run(self._session, ["embedding"], {"windows": windows, "profile": profile})
+        (code,) = self._session.run(["embedding"], {"windows": windows, "profile": profile})
         return code
 
 
@@ -38,9 +38,9 @@ class Decoder:
                 f"{artifact.label} cannot generate: its code is like no known distribution. Train one with "
                 "$.training.objective = variational, conditional or adversarial"
             )
-        self._session = session(artifact.decoder, device, "decoder.onnx")
-        self._takes = {node.name for node in self._session.get_inputs()}
-        self.size = int(self._session.get_inputs()[0].shape[1])  # K
+        self._session = Session(artifact.decoder, device, "decoder.onnx")
+        self._takes = sorted(self._session.shapes)
+        self.size = int(self._session.shapes["code"][0])  # K
 
     @property
     def conditional(self) -> bool:
@@ -53,5 +53,5 @@ class Decoder:
         Raw units less the origin, also of the context.
         """
         inputs = {"code": code, "profile": profile, "context": context}
-        (windows,) = run(self._session, ["reconstruction"], {name: inputs[name] for name in sorted(self._takes)})
+        (windows,) = self._session.run(["reconstruction"], {name: inputs[name] for name in self._takes})
         return windows

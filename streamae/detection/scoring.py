@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamae.detection.artifact import Artifact
-from streamae.detection.runtime import MICRO_BATCH, Device, run, session
+from streamae.detection.runtime import Device, Session
 from streamae.detection.uses import Use, Uses
 from streamae.errors import ArtifactError
 
-GOLDEN_TOLERANCE = {"cpu": 1e-5, "cuda": 1e-3}  # relative, or in error units; other kernels sum in another order
+GOLDEN_TOLERANCE = 1e-5  # relative, or in error units; other kernels sum in another order
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,17 @@ class Scorer:
     def __init__(self, artifact: Artifact, device: Device = "cpu", uses: Collection[Use] = ()) -> None:
         self.artifact = artifact
         self.device = device
-        self._model = session(artifact.model, device, "model.onnx")
-        self._full = session(artifact.full, device, "full.onnx")
+        self._model = Session(artifact.model, device, "model.onnx")
+        self._full = Session(artifact.full, device, "full.onnx")
         self.uses = Uses(artifact, uses, device, self._full)
         self._check_shapes()
 
     def errors(
-        self, windows: NDArray[np.float32], profile: NDArray[np.float32], micro_batch: int = MICRO_BATCH
+        self, windows: NDArray[np.float32], profile: NDArray[np.float32], micro_batch: int | None = None
     ) -> Errors:
         """Errors of windows [B, T, C] (NaN = silence) under the profile [B, 3, C] of each one's series."""
         names = ["error", "settled_error", "channel_error"]
-        return Errors(*run(self._model, names, {"windows": windows, "profile": profile}, micro_batch))
+        return Errors(*self._model.run(names, {"windows": windows, "profile": profile}, micro_batch))
 
     def score(self, windows: NDArray[np.float32], series: Sequence[str]) -> Scores:
         """Scores of windows [B, T, C]; `series` names each one's series."""
@@ -79,13 +79,13 @@ class Scorer:
     def reconstruct(self, windows: NDArray[np.float32], series: Sequence[str]) -> NDArray[np.float32]:
         """What the model would have expected, [B, T, C], in raw units less the origin."""
         inputs = {"windows": windows, "profile": self.artifact.profiles.rows(series)}
-        (expected,) = run(self._full, ["reconstruction"], inputs)
+        (expected,) = self._full.run(["reconstruction"], inputs)
         return expected
 
     def prove(self) -> None:
         """Run the golden windows, which also warms the session. Raises ArtifactError where an output differs.
 
-        On the CPU a window must score the same to the last bit whatever stands beside it: a replay cuts batches anew.
+        A window must score the same to the last bit whatever stands beside it: a replay cuts batches anew.
         """
         golden = self.artifact.golden
         try:
@@ -94,30 +94,27 @@ class Scorer:
             self.reconstruct(golden.windows[:1], [""])
         except Exception as error:  # the runtime's errors share no parent
             raise ArtifactError(f"{self.artifact.label}: its graphs do not run ({error})") from error
-        tolerance = GOLDEN_TOLERANCE[self.device]
         for name in ("error", "settled_error", "channel_error"):
             want, got = getattr(golden, name), getattr(seen, name)
-            if want.shape != got.shape or not np.allclose(got, want, rtol=tolerance, atol=tolerance):
+            if want.shape != got.shape or not np.allclose(got, want, rtol=GOLDEN_TOLERANCE, atol=GOLDEN_TOLERANCE):
                 raise ArtifactError(
                     f"{self.artifact.label}: model.onnx does not reproduce its golden windows ({name} differs); "
                     "this runtime computes something else than the one that exported it"
                 )
-            if self.device == "cpu" and not np.array_equal(got, getattr(alone, name)):
+            if not np.array_equal(got, getattr(alone, name)):
                 raise ArtifactError(
                     f"{self.artifact.label}: on this machine a window's {name} depends on the windows beside it, so a "
                     "replay would not give the same alerts; train it again here, or serve it where it was trained"
                 )
-
-        if self.device == "cpu" and self.uses.asked:
+        if self.uses.asked:
             self.uses.prove(golden.windows, golden.profile)
 
     def _check_shapes(self) -> None:
         manifest = self.artifact.manifest
         want = [manifest.window.length, len(manifest.channels)]
         for name, graph in (("model.onnx", self._model), ("full.onnx", self._full)):
-            shapes = {node.name: node.shape[1:] for node in graph.get_inputs()}
-            if shapes.get("windows") != want or shapes.get("profile") != [3, want[1]]:
+            if graph.shapes.get("windows") != want or graph.shapes.get("profile") != [3, want[1]]:
                 raise ArtifactError(
-                    f"{self.artifact.label}: {name} takes {shapes}, "
+                    f"{self.artifact.label}: {name} takes {graph.shapes}, "
                     f"the manifest says windows {want} and profile [3, {want[1]}]"
                 )

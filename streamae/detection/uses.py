@@ -5,7 +5,7 @@
     impute    the same, with silence filled, and how sure that is
 
 Of each window one stride of ticks is given out, the same ticks of every window, so that a tick comes once. A window
-is used by itself, whatever stands beside it: a replay gives the same, to the last bit (on CPU).
+is used by itself, whatever stands beside it: a replay gives the same, to the last bit.
 
 B windows, T ticks, G ticks that are given out, C channels, K numbers of a code.
 """
@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from streamae.detection.artifact import Artifact
 from streamae.detection.repairing import Floats, Repair, clean, fill, given_out
-from streamae.detection.runtime import MICRO_BATCH, Device, run, session
+from streamae.detection.runtime import BUCKET, Device, Session
 from streamae.detection.windows import Windows
 from streamae.errors import ArtifactError, ConfigError
 
 Use = Literal["embed", "clean", "impute"]
-SLICE = 256  # windows at once, so that memory does not grow with what a poll closes
+SLICE = {"cpu": 256, "cuda": BUCKET}  # windows at once, so that memory does not grow with what a poll closes
 DIGITS = 7  # that float32 has
 FILLING = "masked, denoising with `dropped` or `blocked`, or the autoencoder pca"
 Doubles = NDArray[np.float64]
@@ -46,10 +46,13 @@ NOTHING = Used()
 class Uses:
     """Runs the uses of an artifact that were asked for. Raises ConfigError for one that its kind cannot serve."""
 
-    def __init__(self, artifact: Artifact, asked: Collection[Use], device: Device = "cpu", full: Any = None) -> None:
+    def __init__(
+        self, artifact: Artifact, asked: Collection[Use], device: Device = "cpu", full: Session | None = None
+    ) -> None:
         """`full` is a session of full.onnx, where one is open."""
         check(artifact, asked)
         self.asked = frozenset(asked)
+        self._slice = SLICE[device]
         self._artifact = artifact
         self._repairs = {"clean", "impute"} & self.asked
         self._origin = np.array([channel.origin for channel in artifact.manifest.channels])
@@ -57,20 +60,21 @@ class Uses:
         if not asked:
             return
         if self._repairs:
-            self._session = full or session(artifact.full, device, "full.onnx")
+            self._session = full or Session(artifact.full, device, "full.onnx")
         else:
-            self._session = session(artifact.encoder, device, "encoder.onnx")
+            self._session = Session(artifact.encoder, device, "encoder.onnx")
         self._names = ["reconstruction"] * bool(self._repairs) + ["embedding"] * ("embed" in self.asked)
 
     def of(self, windows: Windows) -> Used:
         """Use closed windows."""
-        parts = [self._of(windows, slice(at, at + SLICE)) for at in range(0, max(len(windows), 1), SLICE)]
+        starts = range(0, max(len(windows), 1), self._slice)
+        parts = [self._of(windows, slice(at, at + self._slice)) for at in starts]
         return Used(*(None if found[0] is None else np.concatenate(found) for found in zip(*parts, strict=True)))
 
     def prove(self, windows: Floats, profile: Floats) -> None:
         """Raise ArtifactError where, on this machine, what becomes of a window depends on those beside it."""
         inputs = {"windows": windows, "profile": profile}
-        together, alone = (run(self._session, self._names, inputs, size) for size in (MICRO_BATCH, 1))
+        together, alone = (self._session.run(self._names, inputs, size) for size in (None, 1))
         if not all(np.array_equal(one, other, equal_nan=True) for one, other in zip(together, alone, strict=True)):
             raise ArtifactError(
                 f"{self._artifact.label}: on this machine what is made of a window depends on the windows beside it, "
@@ -83,7 +87,7 @@ class Uses:
         values = windows.values[rows]
         profile = self._artifact.profiles.rows(windows.series[rows])
         inputs = {"windows": values, "profile": profile}
-        ran = dict(zip(self._names, run(self._session, self._names, inputs), strict=True))
+        ran = dict(zip(self._names, self._session.run(self._names, inputs), strict=True))
         cleaned = filled = None
         repair = self._artifact.repair
         if self._repairs and repair is not None:

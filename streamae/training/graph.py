@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from streamae.training.autoencoders import Part
 from streamae.training.autoencoders.network import Network
-from streamae.training.views import look, places, show
+from streamae.training.views import cut, look, places, show
 
 FURTHEST = 1e4  # scales from the centre beyond which a value is not told apart: its square must stay finite
 LOUD = 16.0  # times the square of the mean root: from there on, what counts is the mean
@@ -69,10 +69,11 @@ class Graph(nn.Module):
         squares = torch.stack([(one - rows).square() * there for one in expected], dim=1)  # [B, P, R, C]
         counted = (self.groups @ there).unsqueeze(1)  # [B, 1, G, C]
         means = (self.groups @ squares) / counted.clamp_min(1)
-        whole, newest = means.chunk(2, dim=2)
-        counted_whole, counted_newest = counted.chunk(2, dim=2)
+        halves = [len(self.groups) // 2] * 2
+        whole, newest = cut(means, halves, dim=2)
+        counted_whole, counted_newest = cut(counted, halves, dim=2)
         recent = torch.where(counted_newest > 0, newest, whole)
-        share = (counted_whole / self.groups.chunk(2)[0].sum(dim=1, keepdim=True)).expand(whole.shape)
+        share = (counted_whole / cut(self.groups, halves, dim=0)[0].sum(dim=1, keepdim=True)).expand(whole.shape)
         return ChannelErrors(*(one.flatten(1, 2) for one in ((2 * whole + recent) / 3, whole, share)))
 
     def calibrated(self, errors: ChannelErrors, profile: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -105,7 +106,7 @@ class FullGraph(nn.Module):
         expected, codes = zip(*(part(rows, seen) for part in self.served.parts), strict=True)
         error, settled, channel = self.served.calibrated(self.served.off(expected, rows, seen), profile)
         shown = show(expected[-1], self.served.length).expand(windows.shape)
-        centre, spread, _ = profile.chunk(3, dim=1)
+        centre, spread, _ = cut(profile, [1, 1, 1], dim=1)
         reconstruction = shown * spread + centre
         return error[:-1], settled[:-1], channel[:-1], reconstruction[:-1], codes[-1][:-1]
 
@@ -129,14 +130,14 @@ class DecoderGraph(nn.Module):
             context = torch.cat([context, torch.zeros(1, *context.shape[1:])])
             given, _ = look(*scale(context, profile[:, :, self.network.conditions]))
         shown = show(self.network.decode(code, given), self.length)
-        centre, spread, _ = profile.chunk(3, dim=1)
+        centre, spread, _ = cut(profile, [1, 1, 1], dim=1)
         return (shown * spread + centre)[:-1]
 
 
 def scale(windows: Tensor, profile: Tensor) -> tuple[Tensor, Tensor]:
     """Windows in scales from their centre, silence as 0: [B, T, C]; and which cells were observed."""
     observed = ~torch.isnan(windows)
-    centre, spread, _ = profile.chunk(3, dim=1)
+    centre, spread, _ = cut(profile, [1, 1, 1], dim=1)
     scaled = ((windows - centre) / spread).clamp(-FURTHEST, FURTHEST)
     return torch.where(observed, scaled, 0.0), observed
 

@@ -47,7 +47,7 @@ class Unexported(Scorer):
         self.artifact, self.device, self.uses = artifact, "cpu", Uses(artifact, ())
         self._graph = FullGraph(graph).eval()
 
-    def errors(self, windows: Floats, profile: Floats, micro_batch: int = MICRO_BATCH) -> Errors:
+    def errors(self, windows: Floats, profile: Floats, micro_batch: int | None = None) -> Errors:
         """Errors of windows [B, T, C] under the profile [B, 3, C] of each one's series."""
         return Errors(*self._run(windows, profile)[:3])
 

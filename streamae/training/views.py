@@ -8,7 +8,8 @@ B windows, T ticks, C channels, R rows of all views.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import torch
@@ -77,9 +78,15 @@ def show(rows: Tensor, length: int) -> Tensor:
     """Windows [B, T, C] from the rows of all views [B, R, C]: every tick by the finest view that shows it."""
     shown = []
     newer = 0
-    of_views = torch.split(rows, [view.rows for view in views(length)], dim=1)
+    of_views = cut(rows, [view.rows for view in views(length)], dim=1)
     for view, own in reversed(list(zip(views(length), of_views, strict=True))):
         ticks = own.repeat_interleave(view.to_row, dim=1)
         shown.append(ticks.narrow(1, ticks.shape[1] - view.ticks, view.ticks - newer))
         newer = view.ticks
     return torch.cat(shown[::-1], dim=1)
+
+
+def cut(whole: Tensor, sizes: Sequence[int], dim: int) -> list[Tensor]:
+    """Parts of these sizes, as slices: torch's own split is exported as a sequence, which no GPU holds."""
+    starts = accumulate(sizes, initial=0)
+    return [whole.narrow(dim, start, size) for start, size in zip(starts, sizes, strict=False)]

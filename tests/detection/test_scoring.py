@@ -131,13 +131,6 @@ def test_no_runtime_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         runtime()
 
 
-def test_a_gpu_that_is_not_there_is_an_error_and_not_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"])
-    monkeypatch.setattr(runtime(), "InferenceSession", lambda *_, **__: session)
-    with pytest.raises(ConfigError, match="fell back to the CPU"):
-        Scorer(ARTIFACT, "cuda")
-
-
 def test_errors_that_are_no_numbers_are_refused() -> None:
     scorer = Scorer(tiny_artifact(threshold=1e-305))
     with pytest.raises(ArtifactError, match=r"model\.onnx gives errors that are no numbers"):

@@ -57,7 +57,8 @@ def _tasks(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     kinds = [Kind(backbone, name) for backbone in BACKBONES for name in get_args(ObjectiveName)]
     kinds = [kind for kind in kinds if options.only in (None, kind.objective, kind.backbone)]
     if not options.real:
-        yield from (kind._asdict() for kind in kinds)
+        device = {} if options.device == "cpu" else {"device": options.device}
+        yield from ({**kind._asdict(), **device} for kind in kinds)
         return
     if why := missing():
         sys.exit(why)
@@ -72,6 +73,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--real", action="store_true", help="how well anomalies are found on labelled series")
     parser.add_argument("--families", default=",".join(FAMILIES), help="of labelled series")
     parser.add_argument("--only", help="this objective, or this backbone")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="cuda: scored there, too, and compared"
+    )
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, help="JSON of every row; goes on from what is there")
     options = parser.parse_args()

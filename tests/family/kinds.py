@@ -14,6 +14,8 @@ import pandas as pd
 import streamae
 from streamae.config.objectives import Sparse, named
 from streamae.detection.artifact import Artifact
+from streamae.detection.repairing import Floats
+from streamae.detection.runtime import BUCKET
 from streamae.detection.scoring import Scorer
 from tests.accuracy.judging import Row, failure
 
@@ -21,6 +23,7 @@ BACKBONES = ("dense", "conv", "lstm", "transformer")
 CONTEXT = "mode"
 WIDE = 64  # numbers of a sparse code
 WINDOWS, BATCH = 2048, 256  # that are scored to see what one costs
+ON_GPU = 32 * BUCKET  # the same on a GPU
 
 
 class Kind(NamedTuple):
@@ -52,13 +55,14 @@ def fleet(ticks: int = 3000, machines: int = 2, seed: int = 0) -> pd.DataFrame:
 
 
 def measure(task: dict[str, Any]) -> Row:
-    """What a kind comes to on the fleet; or its failure."""
-    kind = Kind(**task)
+    """What a kind comes to on the fleet, also on a GPU where that is asked for; or its failure."""
+    kind = Kind(task["backbone"], task["objective"])
     row: Row = {"task": task, "error": ""}
     try:
         began = time.process_time()
         artifact = streamae.train(fleet(), kind.backbone, context=(CONTEXT,), refit=False, **options(kind))
-        return row | {"train_cpu_s": time.process_time() - began, **_measured(artifact)}
+        row |= {"train_cpu_s": time.process_time() - began, **_measured(artifact)}
+        return row | _on_gpu(artifact) if task.get("device") == "cuda" else row
     except Exception as error:  # one kind must not hide the others
         return row | failure(error)
 
@@ -86,10 +90,30 @@ def _measured(artifact: Artifact) -> Row:
 def _us_per_window(artifact: Artifact) -> float:
     """CPU of ONNX Runtime on one thread."""
     scorer = Scorer(artifact)
-    rng = np.random.default_rng(0)
-    windows = rng.normal(size=(WINDOWS, artifact.manifest.window.length, len(artifact.manifest.channels)))
-    given, profile = windows.astype(np.float32), np.repeat(artifact.profiles.table[:1], WINDOWS, axis=0)
+    given, profile = _windows(artifact, WINDOWS)
     scorer.errors(given[:BATCH], profile[:BATCH], micro_batch=BATCH)
     began = time.process_time()
     scorer.errors(given, profile, micro_batch=BATCH)
     return (time.process_time() - began) / WINDOWS * 1e6
+
+
+def _on_gpu(artifact: Artifact) -> Row:
+    """That a GPU gives what the CPU does, a window to the same bits whatever is beside it, and how soon."""
+    on_gpu = Scorer(artifact, "cuda", ["embed", "clean"])
+    on_gpu.prove()
+    given, profile = _windows(artifact, WINDOWS)
+    here, there = on_gpu.errors(given, profile), Scorer(artifact).errors(given, profile)
+    given, profile = (np.resize(one, (ON_GPU, *one.shape[1:])) for one in (given, profile))
+    began = time.perf_counter()
+    on_gpu.errors(given, profile)
+    return {
+        "gpu_parity": float(np.max(np.abs(here.error / there.error - 1))),
+        "gpu_us_per_window": (time.perf_counter() - began) / ON_GPU * 1e6,
+    }
+
+
+def _windows(artifact: Artifact, count: int) -> tuple[Floats, Floats]:
+    """Noise [B, T, C], and a profile [B, 3, C] for it."""
+    rng = np.random.default_rng(0)
+    windows = rng.normal(size=(count, artifact.manifest.window.length, len(artifact.manifest.channels)))
+    return windows.astype(np.float32), np.repeat(artifact.profiles.table[:1], count, axis=0)

@@ -12,13 +12,17 @@ from tests.accuracy.judging import Row
 def parts(rows: Sequence[Row]) -> dict[str, pd.DataFrame]:
     """A row a kind: what it costs, and how well it rebuilds next to PCA of the same code size."""
     good = [row for row in rows if not row["error"]]
-    frame = pd.DataFrame([{**row["task"], **row} for row in good]).drop(columns=["task", "error", "batches", "code"])
+    frame = pd.DataFrame([{**row["task"], **row} for row in good]).drop(
+        columns=["task", "error", "batches", "code", "device"], errors="ignore"
+    )
     rounded = frame.set_index(["objective", "backbone"]).astype(object)
     for name, digits in (("fit_s", 1), ("export_s", 1), ("train_cpu_s", 1), ("model_kb", 0), ("full_kb", 0)):
         rounded[name] = frame.set_index(["objective", "backbone"])[name].round(digits)
-    for name in ("us_per_window", "rebuilt", "pca"):
-        rounded[name] = frame.set_index(["objective", "backbone"])[name].map(lambda value: f"{value:.3g}")
-    rounded["parity"] = rounded["parity"].map(lambda value: f"{value:.0e}")
+    for name in ("us_per_window", "rebuilt", "pca", "gpu_us_per_window"):
+        if name in rounded:
+            rounded[name] = frame.set_index(["objective", "backbone"])[name].map(lambda value: f"{value:.3g}")
+    for name in {"parity", "gpu_parity"} & {*rounded}:
+        rounded[name] = rounded[name].map(lambda value: f"{value:.0e}")
     codes = {(row["task"]["objective"], row["task"]["backbone"]): row["code"] for row in good if row["code"]}
     batches = sorted({batch for row in good for batch in row["batches"]})
     return {

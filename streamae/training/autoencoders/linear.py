@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from streamae.config import Training
 from streamae.training.autoencoders import Part, Shape
+from streamae.training.views import cut
 
 FILLS = 3  # passes that fill silent cells in with what the components say about them
 
@@ -71,7 +72,7 @@ class Linear(Part):
         return (at_once if whole else by_turns)(cells, there, first)
 
     def _project(self, cells: Tensor) -> Tensor:
-        return torch.bmm(cells - self.mean.unsqueeze(1), self.components.mT)
+        return torch.bmm(cells - self.mean.unsqueeze(1), self.components.transpose(1, 2))
 
     def _cells(self, coordinates: Tensor) -> Tensor:
         return self.mean.unsqueeze(1) + torch.bmm(coordinates, self.components)
@@ -86,7 +87,7 @@ class Linear(Part):
 def stacked(rows: Tensor, places: Sequence[slice]) -> Tensor:
     """Views [V, B, D] from the rows of all [B, R, C], each padded to the highest with zeros at its old end."""
     heights = _heights(places)
-    each = torch.split(rows, heights, dim=1)
+    each = cut(rows, heights, dim=1)
     padded = [functional.pad(one, (0, 0, max(heights) - height, 0)) for one, height in zip(each, heights, strict=True)]
     return torch.stack([one.flatten(1) for one in padded])
 
