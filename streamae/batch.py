@@ -115,7 +115,7 @@ def version_rows(config: Config) -> list[dict[str, Any]]:
                 "champion": "yes" if version == champion else "",
                 "autoencoder": manifest.autoencoder,
                 "parent": manifest.parent or "",
-                "channels": len(manifest.channels),
+                "channels": len(manifest.measured),
                 "trained to": moment(max(span.end for span in manifest.spans.values())),
                 "threshold": round(manifest.threshold.error, 4),
             }

@@ -90,7 +90,7 @@ def score(artifact: Artifact, frame: pd.DataFrame) -> pd.DataFrame:
     >>> bool(scores["score"].iloc[920] > 1), bool(scores["score"].iloc[800] > 1)
     (True, False)
     """
-    channels = [channel.name for channel in artifact.manifest.channels]
+    channels = artifact.manifest.measured
     table = files.table(frame, channels)
     found = score_rows(artifact, table)
     columns: dict[str, Any] = {"series": frame["series"].to_numpy()} if "series" in frame.columns else {}
@@ -127,7 +127,7 @@ def backtest(
     ['readings']
     """
     events = None if labels is None else known_events.events(labels)
-    table = files.table(frame, [channel.name for channel in artifact.manifest.channels])
+    table = files.table(frame, artifact.manifest.measured)
     rules = looking_back.usual_rules(artifact.manifest)
     return Hindsight(looking_back.backtest(Scorer(artifact), table, rules, Asked.of(thresholds, budgets, events)))
 
@@ -159,7 +159,7 @@ def evaluate(
     [1.0, 1.0]
     """
     known, events = check(baselines), known_events.events(labels)
-    channels = [channel.name for channel in artifact.manifest.channels]
+    channels = artifact.manifest.measured
     learnt = frame if trained_on is None else trained_on
     asked = evaluating.Question(
         usual_config(artifact.manifest),

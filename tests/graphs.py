@@ -103,20 +103,20 @@ def tiny_artifact(
     centres: Mapping[str, float] | None = None,
     thresholds: Mapping[str, float] | None = None,
     budget_per_week: float = 1.0,
+    derived: Sequence[str] = (),
 ) -> Artifact:
     """An artifact whose fleet profile is centre 0, scale 1; `centres` and `thresholds` are of series it knows."""
-    scored = list(scored or [True] * channels)
-    origins = list(origins or [0.0] * channels)
-    centres = dict(centres or {})
+    scored = [*(scored or [True] * channels), *[False] * len(derived)]
+    names = [*(f"channel-{at}" for at in range(channels)), *derived]
+    origins, centres = origins or [0.0] * len(names), centres or {}
     model, full, encoder = (graph(length, scored, outputs, body) for outputs, body in BODIES.items())
-    table = np.zeros((1 + len(centres), 3, channels), np.float32)
-    table[:, 1:] = 1
-    table[1:, 0] = np.array(list(centres.values()), np.float32)[:, None]
+    table = np.zeros((1 + len(centres), 3, len(names)), np.float32)
+    table[:, 1:], table[1:, 0] = 1, np.array(list(centres.values()), np.float32)[:, None]
     manifest = Manifest(
         name=name,
         version=version,
         autoencoder="tiny",
-        channels=tuple(Channel(name=f"channel-{at}", origin=origins[at], scored=scored[at]) for at in range(channels)),
+        channels=tuple(map(_channel, names, origins, scored)),
         window=WindowSpec(length=length, stride=stride, cadence_ms=cadence_ms),
         settled_smoothing=smoothing,
         threshold=Threshold(error=threshold, settled=threshold),
@@ -125,9 +125,13 @@ def tiny_artifact(
         spans={"fit": Span(start=0, end=7 * DAY_MS), "calibrate": Span(start=7 * DAY_MS, end=9 * DAY_MS)},
         parity=(Parity(batch=1, relative_difference=0.0, threshold_flips=0),),
     )
-    profiles, none_yet = Profiles(tuple(centres), table), Golden(*[np.empty(0, np.float32)] * 5)
-    unproven = Artifact(manifest, model, full, profiles, none_yet, encoder, repair=tiny_repair(channels))
+    none_yet, repair = Golden(*[np.empty(0, np.float32)] * 5), tiny_repair(len(names))
+    unproven = Artifact(manifest, model, full, Profiles(tuple(centres), table), none_yet, encoder, repair=repair)
     return replace(unproven, golden=golden(unproven))
+
+
+def _channel(name: str, origin: float, scored: bool) -> Channel:
+    return Channel(name=name, origin=origin, scored=scored)
 
 
 def tiny_repair(channels: int) -> Repair:

@@ -9,6 +9,7 @@ import typer
 
 from streamae import config as configs
 from streamae.cli.app import AsJson, ConfigPath, app, err, out
+from streamae.cli.batch import event_time
 from streamae.cli.history import Force, Version
 
 if TYPE_CHECKING:
@@ -59,7 +60,12 @@ def generate(
     count: Annotated[int, typer.Option(min=1, help="Series, each with a seed of its own.")] = 1,
     series: Annotated[str, typer.Option(help="Whose level and spread they have; without, the fleet's.")] = "",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same series.")] = 0,
-    conditions: Annotated[list[str] | None, typer.Option(help="Files with the channels of $.training.context.")] = None,
+    conditions: Annotated[
+        list[str] | None, typer.Option(help="Files with the channels of $.training.context and modes.")
+    ] = None,
+    start: Annotated[
+        int | None, typer.Option(parser=event_time, metavar="TIME", help="Of the first tick, which a calendar is of.")
+    ] = None,
     between: Annotated[
         tuple[Path, Path] | None, typer.Option(help="Files of readings: from like the end of one to that of the other.")
     ] = None,
@@ -76,7 +82,7 @@ def generate(
     from streamae.uses.generating import Wish
 
     refuse_used(to, force)
-    read, wish, by = configs.load(config), Wish(ticks, series, seed), Obeyed(conditions or [], between)
+    read, wish, by = configs.load(config), Wish(ticks, series, seed), Obeyed(conditions or [], start, between)
     Generating(read, champion(read, version), wish, count, by).run(to, err if json else out, json)
 
 

@@ -53,7 +53,8 @@ class Config(Section, frozen=True, kw_only=True):
     serving: Serving = Serving()
 
     def __post_init__(self) -> None:
-        for key, names in (("context", self.training.context), ("ranges", self.training.ranges)):
+        named = {"context": self.training.context, "modes": self.training.modes, "ranges": self.training.ranges}
+        for key, names in named.items():
             for name in names:
                 if name not in self.readings.channels:
                     raise ValueError(f"training.{key} names {name!r}, which is none of $.readings.channels")

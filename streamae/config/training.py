@@ -9,6 +9,7 @@ from msgspec import Meta, field
 
 from streamae.config.objectives import Conditional, Denoising, Masked, Objective, ObjectiveName, named
 from streamae.config.section import Count, Name, Section, Share
+from streamae.detection.derived import Period
 
 AUTOENCODERS = "streamae.autoencoders"  # the group of entry points
 LINEAR = "pca"  # the baseline that serves where an autoencoder is not worth it
@@ -59,6 +60,8 @@ class Training(Section, frozen=True, kw_only=True):
         default_factory=dict
     )  # engineering range of a channel: below a tenth of it nothing matters
     context: tuple[str, ...] = ()  # channels that condition the others but have no error of their own
+    modes: tuple[str, ...] = ()  # of the same, those whose whole numbers are modes, without order or distance
+    calendar: tuple[Period, ...] = ()  # what else conditions them: where in the day, week or year (UTC) a reading lies
     baselines: tuple[str, ...] = ("pca", "kmeans", "neighbours", DEVIATION)  # that are judged beside the autoencoder
     gate: Literal["warn", "serve_baseline"] = "warn"  # where it is not clearly better than pca: say so, or serve pca
     seed: int = 0
@@ -107,6 +110,9 @@ class Training(Section, frozen=True, kw_only=True):
             raise ValueError(f"there is no baseline `{strangers[0]}`; known: {', '.join((*known, DEVIATION))}")
         if self.gate == "serve_baseline" and LINEAR not in self.baselines:
             raise ValueError(f'gate = "serve_baseline" needs `{LINEAR}` among the baselines')
+        for key, names in (("modes", self.modes), ("calendar", self.calendar)):
+            if len(set(names)) < len(names):
+                raise ValueError(f"{key} names {max(names, key=names.count)!r} twice")
         if self.time_column == self.series_column:
             raise ValueError(f"time_column and series_column are both {self.time_column!r}")
         if self.files and self.topic_days is not None:
@@ -117,8 +123,8 @@ class Training(Section, frozen=True, kw_only=True):
             raise ValueError(f"hidden has {len(self.hidden)} layers, and layers = {self.layers}; give one of them")
         if self.activation is not None and self.autoencoder == "lstm":
             raise ValueError("activation: the gates of an LSTM are what they are; leave it out, or choose another kind")
-        if isinstance(self.aim, Conditional) and not self.context:
+        if isinstance(self.aim, Conditional) and not (self.context or self.modes or self.calendar):
             raise ValueError(
-                "objective = `conditional` is given the channels that context names, and it names none; "
-                "name those that are to be conditions, or choose `variational`"
+                "objective = `conditional` is given the channels that context and modes name, and the calendar, and "
+                "there is none of them; name what is to be a condition, or choose `variational`"
             )

@@ -87,7 +87,9 @@ class Detector:
     def __init__(self, scorer: Scorer, rules: Rules, place: Place) -> None:
         manifest = scorer.artifact.manifest
         self.scorer = scorer
-        self._windower = Windower(manifest.window, rules.lateness, len(manifest.channels))
+        self._windower = Windower(
+            manifest.window, rules.lateness, len(manifest.channels), measured=len(manifest.measured)
+        )
         self._tracker = EpisodeTracker(rules.policy, place, manifest.settled_smoothing, manifest.budget_per_week)
 
     @property
@@ -166,7 +168,7 @@ def ranked(scorer: Scorer, windows: Windows, scores: Scores, row: int) -> tuple[
     manifest = scorer.artifact.manifest
     actual = windows.values[row]  # [T, C]
     expected = scorer.reconstruct(actual[None], [windows.series[row]])[0]
-    error = np.where([c.scored for c in manifest.channels], scores.channel_error[row], 0.0)
+    error = np.where([c.scored for c in manifest.channels], scores.channel_error[row], 0.0)[: len(manifest.measured)]
     share = error / max(float(error.sum()), 1e-12)
     newest = slice(-manifest.window.stride, None)
     found = []

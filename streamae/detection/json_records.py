@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from streamae.detection.derived import MARK, completed
 from streamae.detection.json_rows import row_type
 from streamae.detection.manifest import Channel
 from streamae.detection.readings import DeadLetter, Decoded, Mapping, Readings, Reason, RecordColumns
@@ -40,14 +41,17 @@ class JsonDecoder:
     def __init__(self, mapping: Mapping, channels: Sequence[Channel]) -> None:
         self.mapping = mapping
         self._origin = np.array([channel.origin for channel in channels], np.float64)  # [C]
+        self._names = [channel.name for channel in channels]
+        measured = [name for name in self._names if not name.startswith(MARK)]
+        self._measured = len(measured)
         wanted = {"time": mapping.time}
         if mapping.series_from != "key":
             wanted["series"] = mapping.series_from
         if mapping.layout == "tall":
             wanted |= {"channel": mapping.channel, "value": mapping.value}
-            self._tags = {mapping.channels[channel.name]: at for at, channel in enumerate(channels)}
+            self._tags = {mapping.channels[name]: at for at, name in enumerate(measured)}
         else:
-            wanted |= {f"channel {at}": mapping.channels[channel.name] for at, channel in enumerate(channels)}
+            wanted |= {f"channel {at}": mapping.channels[name] for at, name in enumerate(measured)}
         others = mapping.channels.values() if mapping.layout == "wide" else ()
         self._row, self._get = row_type(wanted, list(others), mapping)
         self._decoder = msgspec.json.Decoder(self._row)
@@ -59,11 +63,11 @@ class JsonDecoder:
         kept = np.array(at, np.int64)  # [N] which record each row came from
         offset = records.offset[kept]
         columns = _Columns(len(rows), offset, dead)
-        names = columns.names(self._names(records, rows, at))
+        names = columns.names(self._series(records, rows, at))
         columns.skip(~self._wanted(names))
         time = columns.times(list(map(self._get["time"], rows)), self.mapping.time_unit)
         columns.check_ahead(time, records.timestamp[kept], self.mapping.max_ahead_ms)
-        values = self._values(rows, columns)
+        values = completed(self._names, time, self._values(rows, columns))
         with np.errstate(over="ignore"):
             narrow = (values - self._origin).astype(np.float32)
         infinite = np.asarray(np.isinf(narrow).any(axis=1))
@@ -108,7 +112,7 @@ class JsonDecoder:
         except (ValueError, RecursionError):
             return error
 
-    def _names(self, records: RecordColumns, rows: list[Any], at: list[int]) -> list[Any]:
+    def _series(self, records: RecordColumns, rows: list[Any], at: list[int]) -> list[Any]:
         if self.mapping.series_from == "key":
             return list(map(records.key.__getitem__, at))
         return list(map(self._get["series"], rows))
@@ -120,10 +124,10 @@ class JsonDecoder:
         return np.array([match(name) is not None for name in names], np.bool_)
 
     def _values(self, rows: list[Any], columns: _Columns) -> NDArray[np.float64]:
-        """[N, C] with NaN where there is silence."""
-        values = np.full((len(rows), len(self._origin)), np.nan)
+        """Of measured channels, with NaN where there is silence."""
+        values = np.full((len(rows), self._measured), np.nan)
         if self.mapping.layout == "wide":
-            for at in range(len(self._origin)):
+            for at in range(self._measured):
                 values[:, at] = _numbers(list(map(self._get[f"channel {at}"], rows)))
             return values
         tags = [_name(self._get["channel"](row)) for row in rows]

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from streamae.detection.derived import MARK
 from streamae.errors import ArtifactError
 
 CONTRACT = 1
@@ -51,12 +52,18 @@ class WindowSpec(Facts, frozen=True, kw_only=True):
 class Channel(Facts, frozen=True, kw_only=True):
     """One measured quantity; `origin` is subtracted in float64 before values become float32.
 
-    A channel that is not `scored` is context: an input that conditions the model but has no error of its own.
+    A channel that is not `scored` is context: an input that conditions the model but has no error of its own. One that
+    is `derived` is context that is made of the others, or of a reading's time; these stand last.
     """
 
     name: str
     origin: float = 0.0
     scored: bool = True
+
+    @property
+    def derived(self) -> bool:
+        """Whether it is made instead of measured."""
+        return self.name.startswith(MARK)
 
 
 class Threshold(Facts, frozen=True, kw_only=True):
@@ -105,6 +112,16 @@ class Manifest(Facts, frozen=True, kw_only=True):
     report: dict[str, Any] = {}
     files: dict[str, str] = {}  # sha256 of each file
     digest: str = ""  # sha256 of this manifest with an empty digest
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all channels."""
+        return tuple(channel.name for channel in self.channels)
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The names of the channels that readings have to bring: the first ones."""
+        return tuple(channel.name for channel in self.channels if not channel.derived)
 
     @property
     def context(self) -> tuple[Channel, ...]:

@@ -20,6 +20,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from streamae.detection.derived import MARK
+
 
 class Reason(StrEnum):
     """Why a record is a dead letter."""
@@ -78,6 +80,9 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.channels:
             raise ValueError('channels is empty: name at least one, as `temperature = "$.temp"`')
+        marked = [name for name in self.channels if name.startswith(MARK)]
+        if marked:
+            raise ValueError(f"{marked[0]}: names that begin with {MARK} are those of derived channels; choose another")
         paths = [self.time, *([] if self.series_from == "key" else [self.series_from])]
         paths += [self.channel, self.value] if self.layout == "tall" else list(self.channels.values())
         places = [parse_path(path) for path in paths]

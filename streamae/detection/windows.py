@@ -67,8 +67,14 @@ def phase(series: str, stride: int) -> int:
 class Windower:
     """The open windows of one partition's series."""
 
-    def __init__(self, spec: WindowSpec, lateness: Lateness, channels: int, slack: int = 0) -> None:
-        """`slack` are further ticks that each series has room for: long batches are then taken in fewer runs."""
+    def __init__(
+        self, spec: WindowSpec, lateness: Lateness, channels: int, slack: int = 0, measured: int | None = None
+    ) -> None:
+        """`slack` are further ticks that each series has room for: long batches are then taken in fewer runs.
+
+        Of `channels` the first `measured` ones are, if that is said, and only these are observed.
+        """
+        self._measured = channels if measured is None else measured
         self.partition_newest = NEVER
         self._grid = Grid(spec, lateness)
         open_ticks = spec.length + spec.stride + -(-lateness.lateness_ms // spec.cadence_ms) + 1
@@ -176,7 +182,7 @@ class Windower:
             start=start[order],
             end=end[order],
             values=values,
-            observed=share_observed(values),
+            observed=share_observed(values[:, :, : self._measured]),
             first_offset=lowest[kept[order]],
             closed_offset=offset[order],
             closed_at=at[order],

@@ -105,8 +105,7 @@ def _registry(config: Config, registry: Registry) -> Iterator[Finding]:
     artifact = registry.load(config.model, version)
     Scorer(artifact, config.serving.device, config.serving.uses).prove()
     yield Finding("ok", f"{config.model} {version} loads and reproduces its golden windows on {config.serving.device}")
-    known = [channel.name for channel in artifact.manifest.channels]
-    unmapped = [name for name in known if name not in config.readings.channels]
+    unmapped = [name for name in artifact.manifest.measured if name not in config.readings.channels]
     if unmapped:
         yield Finding("fault", f"$.readings.channels: {version} needs {', '.join(unmapped)}, which no path gives")
     if artifact.manifest.window != config.windows.spec():

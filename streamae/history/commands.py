@@ -48,8 +48,7 @@ def champion(config: Config, version: str | None) -> Artifact:
 
 def readings(config: Config, artifact: Artifact, patterns: Sequence[str]) -> Table:
     """The readings in files, with the channels of a model. Raises DataError that names file, fault and cure."""
-    channels = [channel.name for channel in artifact.manifest.channels]
-    return files.read(list(patterns), channels, config.training.columns)
+    return files.read(list(patterns), artifact.manifest.measured, config.training.columns)
 
 
 def score(config: Config, patterns: Sequence[str], out: Path, version: str | None, rows: bool) -> Scoring:

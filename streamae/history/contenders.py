@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from streamae.config import Config, Retraining, Spans, Windows
 from streamae.detection.artifact import Artifact
+from streamae.detection.derived import modes_of, periods_of
 from streamae.detection.manifest import Manifest
 from streamae.detection.scoring import Scorer
 from streamae.errors import ConfigError, DataError
@@ -88,7 +89,8 @@ def as_trained(config: Config, manifest: Manifest) -> Config:
     """A config with what a manifest says of channels, windows, spans, budget, seed and refit, whatever it says now."""
     window = manifest.window
     windows = Windows(cadence_s=window.cadence_ms / 1000, length=window.length, stride=window.stride)
-    names = [channel.name for channel in manifest.channels]
+    names, context = manifest.measured, {channel.name for channel in manifest.context}
+    modes = modes_of(manifest.names)
     readings = {name: config.readings.channels.get(name, f"$.{name}") for name in names}
     start, end = bounds(manifest)
     fit = (manifest.spans["fit"].end - start) / (end - start)
@@ -97,7 +99,9 @@ def as_trained(config: Config, manifest: Manifest) -> Config:
     training = msgspec.structs.replace(
         config.training,
         spans=Spans(fit=fit, calibrate=calibrate),
-        context=tuple(channel.name for channel in manifest.context),
+        context=tuple(name for name in names if name in context and name not in modes),
+        modes=tuple(modes),
+        calendar=tuple(periods_of(manifest.names)),
         ranges={name: width for name, width in config.training.ranges.items() if name in names},
         budget_per_week=manifest.budget_per_week,
         seed=manifest.report.get("seed", config.training.seed),
@@ -118,7 +122,7 @@ def usual_config(manifest: Manifest) -> Config:
         "service": manifest.name,
         "model": manifest.name,
         "topics": {"store": "embedded://", "readings": manifest.name},
-        "readings": {"channels": {channel.name: f"$.{channel.name}" for channel in manifest.channels}},
+        "readings": {"channels": {name: f"$.{name}" for name in manifest.measured}},
         "windows": {"cadence_s": manifest.window.cadence_ms / 1000},
     }
     return as_trained(msgspec.convert(raw, Config), manifest)

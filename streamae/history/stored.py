@@ -17,6 +17,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from streamae.detection.derived import completed
 from streamae.detection.grid import Lateness
 from streamae.detection.manifest import Manifest, WindowSpec
 from streamae.detection.readings import Readings
@@ -39,20 +40,21 @@ class Stored:
     time: Ints  # [N] ms; ticks ascend
     values: NDArray[np.float32]  # [N, C] less the origin; NaN = silence
     window: WindowSpec
+    measured: int  # channels, the first ones
 
     @classmethod
     def of(cls, table: Table, manifest: Manifest) -> Self:
         """The readings of a table for a model. Raises DataError where there are none."""
         origin = np.array([channel.origin for channel in manifest.channels])
         with np.errstate(over="ignore"):
-            values = (table.values - origin).astype(np.float32)
+            values = (completed(manifest.names, table.time, table.values) - origin).astype(np.float32)
         tick = table.time // manifest.window.cadence_ms
         order = np.argsort(tick, kind="stable")
         order = order[~np.isinf(values).any(axis=1)[order]]
         if not len(order) or np.isnan(values[order]).all():
             raise DataError("no row holds a finite value, so there is nothing to score; look at the channels' columns")
         series = table.series[order].astype(np.int32)
-        return cls(table.names, series, table.time[order], values[order], manifest.window)
+        return cls(table.names, series, table.time[order], values[order], manifest.window, len(manifest.measured))
 
     def __len__(self) -> int:
         return len(self.time)
@@ -69,7 +71,8 @@ class Stored:
 
     def windower(self, lateness: Lateness) -> Windower:
         """A windower with room for a slice of these readings."""
-        return Windower(self.window, lateness, self.values.shape[1], slack=self._slice // len(self.names))
+        slack, channels = self._slice // len(self.names), self.values.shape[1]
+        return Windower(self.window, lateness, channels, slack, self.measured)
 
     def slices(self) -> Iterator[Readings]:
         """All readings; their offsets count from 0."""

@@ -75,11 +75,11 @@ def _window_columns(part: Scored, manifest: Manifest) -> dict[str, Any]:
 
 def _errors(error: Any, manifest: Manifest) -> dict[str, Any]:
     """A column a channel, of errors [B, C]."""
-    return {f"error_{one.name}": error[:, at].astype(np.float32) for at, one in enumerate(manifest.channels)}
+    return {f"error_{name}": error[:, at].astype(np.float32) for at, name in enumerate(manifest.measured)}
 
 
 def _columns(manifest: Manifest, times: dict[str, Any], more: tuple[str, ...]) -> dict[str, Any]:
     """The columns of a file of scores, by name and type."""
     doubles = {name: pa.float64() for name in ("score", "settled", *more)}
-    errors = {f"error_{channel.name}": pa.float32() for channel in manifest.channels}
+    errors = {f"error_{name}": pa.float32() for name in manifest.measured}
     return {"series": pa.string(), **times, **doubles, **errors}

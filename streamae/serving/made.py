@@ -71,15 +71,15 @@ def _stretches(place: Destination, use: Use, detected: Detected, rows: Any, chan
 
 def _by_channel(values: Doubles, manifest: Manifest) -> list[dict[str, list[float | None]]]:
     """By window, the values of each channel; NaN becomes null."""
-    names = [channel.name for channel in manifest.channels]
-    return [dict(zip(names, one, strict=True)) for one in values.swapaxes(1, 2).tolist()]
+    names = manifest.measured
+    return [dict(zip(names, one, strict=True)) for one in values[:, :, : len(names)].swapaxes(1, 2).tolist()]
 
 
 def _filled(values: Doubles, uncertainty: Doubles, manifest: Manifest) -> list[dict[str, Any]]:
     """By window, the values of each channel, which of them are filled in, and how sure each of those is."""
-    names = [channel.name for channel in manifest.channels]
+    names = manifest.measured
     found = []
-    columns = (values.swapaxes(1, 2).tolist(), uncertainty.swapaxes(1, 2).tolist())
+    columns = (one[:, :, : len(names)].swapaxes(1, 2).tolist() for one in (values, uncertainty))
     for of_window, sure_of_window in zip(*columns, strict=True):
         channels = {}
         for name, one, sure in zip(names, of_window, sure_of_window, strict=True):

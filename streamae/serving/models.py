@@ -78,7 +78,7 @@ class Models:
 
     def _refuse_unmapped(self, scorer: Scorer) -> None:
         manifest = scorer.artifact.manifest
-        unmapped = [channel.name for channel in manifest.channels if channel.name not in self._mapped]
+        unmapped = [name for name in manifest.measured if name not in self._mapped]
         if unmapped:
             raise ArtifactError(
                 f"{manifest.name} {manifest.version} needs the channels {', '.join(unmapped)}, which "

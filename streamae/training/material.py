@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
 import torch
 
 from streamae.config import Config
+from streamae.detection.derived import Doubles, calendar_names, completed, mode_names
 from streamae.detection.manifest import Channel, Manifest, Span, WindowSpec
 from streamae.errors import ConfigError, DataError, some
 from streamae.training.files import Table, moment
@@ -23,6 +24,7 @@ from streamae.training.series import LeftOut, Pool, Stretch, origins, spacing, s
 
 HELD_OUT = 0.1  # of the fit span: its tail, by which fitting is stopped
 SHOWN = 10  # names in a note
+MOST_MODES = 32  # of a channel
 TOO_OFTEN, TOO_RARE = 2.0, 2.0  # readings to a tick, ticks to a reading
 RESOLVED = 100  # steps of float32 that a channel's scale should span
 
@@ -59,7 +61,9 @@ def prepare(config: Config, table: Table, left_out: Sequence[LeftOut] = (), pare
     window, min_observed = config.windows.spec(), config.episodes.min_observed
     span = spans(table, config.training.spans, window)
     channels = _channels(config, table, span["fit"], parent)
-    everything = stretches(table, [channel.origin for channel in channels], window)
+    names = [channel.name for channel in channels]
+    whole = replace(table, values=completed(names, table.time, table.values))
+    everything = stretches(whole, [channel.origin for channel in channels], window, len(config.readings.channels))
     fit = within(everything, span["fit"], window, left_out)
     calibrate = within(everything, span["calibrate"], window, left_out)
     _check_there(table, span, {"fit": fit, "calibrate": calibrate})
@@ -76,8 +80,8 @@ def prepare(config: Config, table: Table, left_out: Sequence[LeftOut] = (), pare
             "look for a clock that was wrong, or leave less out"
         )
     windows = FitWindows(learn, held_out if len(held_out) else learn, known)
-    whole = ticks(within(everything, span["fit"], window))
-    notes = [*_notes(table, span, channels, windows), *_time_notes(table, window, whole, ticks(fit))]
+    there = ticks(within(everything, span["fit"], window))
+    notes = [*_notes(table, span, channels, windows), *_time_notes(table, window, there, ticks(fit))]
     return Material(config, channels, span, everything, calibrate, tuple(left_out), windows, tuple(notes))
 
 
@@ -93,12 +97,28 @@ def all_spans(material: Material) -> FitWindows:
 
 def _channels(config: Config, table: Table, fit: Span, parent: Manifest | None) -> tuple[Channel, ...]:
     names = list(config.readings.channels)
-    context = config.training.context
-    if set(context) >= set(names):
+    context = {*config.training.context, *config.training.modes}
+    if context >= set(names):
         raise ConfigError("$.training.context: names every channel; leave at least one to be scored")
     origin = dict(zip(names, origins(table, fit), strict=True))
     origin |= {channel.name: channel.origin for channel in parent.channels} if parent else {}
-    return tuple(Channel(name=name, origin=origin[name], scored=name not in context) for name in names)
+    measured = tuple(Channel(name=name, origin=origin[name], scored=name not in context) for name in names)
+    derived = calendar_names(config.training.calendar)
+    for name in config.training.modes:
+        derived += mode_names(name, _modes(name, table.between(fit.start, fit.end).values[:, names.index(name)]))
+    return measured + tuple(Channel(name=name, scored=False) for name in derived)
+
+
+def _modes(channel: str, values: Doubles) -> list[float]:
+    """The values that a channel takes. Raises DataError where these are no modes."""
+    found = np.unique(values[np.isfinite(values)])
+    if not 0 < len(found) <= MOST_MODES or (found != np.round(found)).any():
+        shown = ", ".join(f"{one:g}" for one in found[:SHOWN])
+        raise DataError(
+            f"$.training.modes: {channel} takes {len(found)} values in the fit span ({shown or 'it is silent'}), and "
+            f"modes are 1 to {MOST_MODES} whole numbers; name it in $.training.context, as a number"
+        )
+    return [float(one) for one in found]
 
 
 def _check_there(table: Table, span: dict[str, Span], parts: dict[str, list[Stretch]]) -> None:

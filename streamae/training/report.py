@@ -72,7 +72,7 @@ def _conditions(material: Material) -> dict[str, list[float]]:
     found = {}
     for at, channel in enumerate(material.channels):
         values = windows[:, :, at][~np.isnan(windows[:, :, at])] + channel.origin
-        if not channel.scored and len(values):
+        if not channel.scored and not channel.derived and len(values):
             found[channel.name] = [float(values.min()), float(values.max())]
     return found
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +42,7 @@ class Stretch:
     series: str
     first: int  # the tick of row 0, from the epoch
     grid: Floats  # [N, C] less the origin; NaN = silence
+    measured: int | None = None  # channels, the first ones; None where all are
 
 
 class LeftOut(NamedTuple):
@@ -122,7 +123,7 @@ def usual(table: Table, cadence_ms: int) -> tuple[int, Spans]:
     return next((length for length in LENGTHS if length <= longest and needed[length] <= room), LENGTHS[-1]), shares
 
 
-def stretches(table: Table, origin: Sequence[float], window: WindowSpec) -> list[Stretch]:
+def stretches(table: Table, origin: Sequence[float], window: WindowSpec, measured: int | None = None) -> list[Stretch]:
     """All ticks of all series, by series and time."""
     with np.errstate(over="ignore"):
         values = (table.values - np.asarray(origin)).astype(np.float32)
@@ -133,7 +134,8 @@ def stretches(table: Table, origin: Sequence[float], window: WindowSpec) -> list
     series = table.series[rows]
     cuts = np.flatnonzero((np.diff(tick[rows]) > window.length) | (np.diff(series) != 0)) + 1
     parts = np.split(rows, cuts) if len(rows) else []
-    return [_stretch(table.names[table.series[part[0]]], tick[part], values[part]) for part in parts]
+    found = (_stretch(table.names[table.series[part[0]]], tick[part], values[part]) for part in parts)
+    return [replace(one, measured=measured) for one in found]
 
 
 def _stretch(name: str, tick: Ints, values: Floats) -> Stretch:
@@ -160,7 +162,7 @@ def within(parts: Iterable[Stretch], span: Span, window: WindowSpec, left_out: I
             keep[max(start - part.first, 0) + 1 : max(end - part.first, 0) + 1] = False
         keep[-1] = False
         edges = np.flatnonzero(np.diff(keep)).reshape(-1, 2).tolist()
-        kept += [Stretch(part.series, part.first + start, part.grid[start:end]) for start, end in edges]
+        kept += [replace(part, first=part.first + start, grid=part.grid[start:end]) for start, end in edges]
     return kept
 
 
@@ -203,7 +205,7 @@ class Pool:
         starts, rows = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         offset = 0
         for part in parts:
-            there = _observed_starts(part.grid, window.length, min_observed)
+            there = _observed_starts(part.grid[:, : part.measured], window.length, min_observed)
             lead = part.first - phase(part.series, window.stride)
             there = there[(there + lead) % window.stride == 0]
             starts.append(there + offset)

@@ -15,6 +15,7 @@ from rich.console import Console
 from streamae.config import Config
 from streamae.detection.artifact import Artifact
 from streamae.detection.coding import Decoder
+from streamae.detection.derived import Doubles
 from streamae.detection.manifest import Manifest
 from streamae.detection.uses import Use
 from streamae.detection.uses import check as check_use
@@ -57,6 +58,7 @@ class Obeyed(NamedTuple):
     """Files that say what generated series obey: conditions, or readings to go between."""
 
     conditions: Sequence[str] = ()
+    start: int | None = None  # event time of the first tick, ms; after what was learnt from without, or the conditions'
     between: tuple[Path, Path] | None = None
 
 
@@ -68,8 +70,13 @@ class Generating:
         self._decoder = Decoder(artifact)
         if by.conditions and by.between:
             raise ConfigError("--conditions and --between are both given; give one of them")
+        if by.conditions and by.start is not None:
+            raise ConfigError("--conditions and --start are both given: the series starts where the conditions do")
+        start = max(span.end for span in artifact.manifest.spans.values()) if by.start is None else by.start
+        wish = wish._replace(start=start)
         if by.conditions:
-            wish = wish._replace(conditions=_conditions(config, artifact, by.conditions, wish.ticks))
+            start, known = _conditions(config, artifact, by.conditions, wish.ticks)
+            wish = wish._replace(conditions=known, start=start)
         if by.between:
             ends = (newest_window(artifact, readings(config, artifact, [str(file)])) for file in by.between)
             wish = wish._replace(between=(next(ends), next(ends)))
@@ -79,13 +86,12 @@ class Generating:
     def run(self, out: Path, console: Console, as_json: bool) -> None:
         """Write the file, a series after the other, each with a seed of its own; prints what it holds."""
         manifest, wish = self._artifact.manifest, self._wish
-        cadence, first = manifest.window.cadence_ms, max(span.end for span in manifest.spans.values())
-        names = [channel.name for channel in manifest.channels]
+        names, cadence = manifest.measured, manifest.window.cadence_ms
         columns = {"series": "string", "time": TIME, **dict.fromkeys(names, "float64")}
         with progress(console, "generate", self._count) as made, writing(out, columns, manifest) as file:
             for number in range(self._count):
                 values = generate(self._artifact, wish._replace(seed=wish.seed + number), self._decoder)
-                time = first + np.arange(len(values)) * cadence
+                time = wish.start + np.arange(len(values)) * cadence
                 series = [f"generated-{wish.seed + number}"] * len(values)
                 file.add({"series": series, "time": time, **dict(zip(names, values.T, strict=True))})
                 made(number + 1)
@@ -95,21 +101,21 @@ class Generating:
         _tell(console, as_json, facts, [f"{text}, seed {wish.seed}; they are made up, none was measured"])
 
 
-def _conditions(config: Config, artifact: Artifact, patterns: Sequence[str], ticks: int) -> Any:
-    """The context channels of the first series in files, by tick; what is missing is as it was before."""
-    names = [channel.name for channel in artifact.manifest.context]
+def _conditions(config: Config, artifact: Artifact, patterns: Sequence[str], ticks: int) -> tuple[int, Doubles]:
+    """The first time (ms) and context channels of the first series in files; what is missing is as it was before."""
+    names = [channel.name for channel in artifact.manifest.context if not channel.derived]
     if not names:
         raise ConfigError(f"{artifact.label} knows no conditions: leave --conditions out")
     return by_tick(files.read(list(patterns), names, config.training.columns), artifact.manifest, ticks)
 
 
-def by_tick(table: Table, manifest: Manifest, ticks: int) -> Any:
-    """Values of the first series on its ticks [L, Q], the last one of each; what is missing is as before."""
+def by_tick(table: Table, manifest: Manifest, ticks: int) -> tuple[int, Doubles]:
+    """The first series on its ticks: when it starts (ms), and values [L, M], the last of each tick or those before."""
     own = table.series == 0
     tick = table.time[own] // manifest.window.cadence_ms
     frame = pd.DataFrame(table.values[own], index=tick).groupby(level=0).last()
     every = frame.reindex(np.arange(frame.index[0], frame.index[0] + ticks)).ffill().bfill()
-    return every.to_numpy(np.float64)
+    return int(frame.index[0]) * manifest.window.cadence_ms, every.to_numpy(np.float64)
 
 
 def _tell(console: Console, as_json: bool, facts: dict[str, Any], lines: Sequence[str]) -> None:

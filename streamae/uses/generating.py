@@ -6,12 +6,13 @@ samples, each time the one is taken whose older ticks fit best to what is there 
 real windows is then added, as noise of the same spread and correlation.
 
 N samples, T ticks of a window, F of them that are shown finely, L ticks that are asked for, C channels, K numbers of a
-code, Q context channels.
+code, Q context channels, of which M are measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from scipy import signal
 
 from streamae.detection.artifact import Artifact
 from streamae.detection.coding import Decoder, Encoder
+from streamae.detection.derived import derive, modes_of
 from streamae.errors import ConfigError, DataError
 from streamae.history.stored import Cuts, Stored
 from streamae.training.files import Table
@@ -40,7 +42,8 @@ class Wish(NamedTuple):
     ticks: int  # L
     series: str = ""  # whose profile it has; "" is the fleet's
     seed: int = 0
-    conditions: Doubles | None = None  # [L, Q] raw values of the context channels
+    conditions: Doubles | None = None  # [L, M] raw values of the M context channels that are measured
+    start: int = 0  # event time of the first tick, ms: what the calendar is of
     between: tuple[Floats, Floats] | None = None  # two windows [T, C] less the origin: from like one to like the other
 
 
@@ -52,7 +55,7 @@ def newest_window(artifact: Artifact, table: Table) -> Floats:
 
 
 def generate(artifact: Artifact, wish: Wish, decoder: Decoder | None = None) -> Doubles:
-    """A series [L, C] in raw units, by a decoder that is open where one is. The same wish gives the same series.
+    """A series [L, measured channels] in raw units, by a decoder that is open where one is. Wishes decide all of it.
 
     Raises ConfigError for a model whose code cannot be sampled and for wishes that do not fit it, DataError for
     conditions out of the range that it was trained on.
@@ -63,14 +66,16 @@ def generate(artifact: Artifact, wish: Wish, decoder: Decoder | None = None) -> 
     draw = np.random.default_rng(wish.seed)
     profile = artifact.profiles.rows([wish.series])[0]
     quilt = Quilt(decoder, profile, manifest.window.length, wish.ticks, draw)
-    context = _context(artifact, wish, quilt)
-    for centre, given in zip(_way(artifact, wish, quilt, decoder.size), context, strict=True):
+    context = (
+        _context(artifact, wish, quilt) if decoder.conditional else repeat(np.empty((quilt.length, 0), np.float32))
+    )
+    for centre, given in zip(_way(artifact, wish, quilt, decoder.size), context, strict=False):
         quilt.lay(centre, given)
     found = quilt.series[: wish.ticks] + _rest(artifact, profile, wish.ticks, draw)
     raw: Doubles = found.astype(np.float64) + np.array([channel.origin for channel in manifest.channels])
     if wish.conditions is not None:
-        raw[:, [at for at, channel in enumerate(manifest.channels) if not channel.scored]] = wish.conditions
-    return raw
+        raw[:, [at for at, name in enumerate(manifest.names) if name in _measured(artifact)]] = wish.conditions
+    return raw[:, : len(manifest.measured)]
 
 
 def check(artifact: Artifact, wish: Wish, decoder: Decoder) -> None:
@@ -80,23 +85,38 @@ def check(artifact: Artifact, wish: Wish, decoder: Decoder) -> None:
         raise ConfigError(f"{wish.ticks} ticks are shorter than a window of {artifact.label}: at least {window.length}")
     if wish.series and wish.series not in known:
         raise ConfigError(f"{artifact.label} has no profile of {wish.series!r}; it knows {', '.join(known[:10])}")
-    if decoder.conditional != (wish.conditions is not None):
+    names = _measured(artifact) if decoder.conditional else []
+    if bool(names) != (wish.conditions is not None):
         raise ConfigError(
             f"{artifact.label} generates by conditions: give the context channels, a value a tick"
+            if names
+            else f"{artifact.label} obeys the calendar alone: leave conditions out, and say at which time it starts"
             if decoder.conditional
             else f"{artifact.label} knows no conditions: leave them out, or train the objective `conditional`"
         )
     if wish.conditions is not None:
-        _check_range(artifact, wish)
+        _check_range(artifact, wish.conditions, wish.ticks)
 
 
-def _check_range(artifact: Artifact, wish: Wish) -> None:
-    assert wish.conditions is not None  # noqa: S101
-    names = [channel.name for channel in artifact.manifest.context]
-    if wish.conditions.shape != (wish.ticks, len(names)):
-        raise DataError(f"conditions are {wish.conditions.shape}, not {wish.ticks} ticks of {', '.join(names)}")
+def _measured(artifact: Artifact) -> list[str]:
+    """The context channels that are not derived."""
+    return [channel.name for channel in artifact.manifest.context if not channel.derived]
+
+
+def _check_range(artifact: Artifact, conditions: Doubles, ticks: int) -> None:
+    names = _measured(artifact)
+    if conditions.shape != (ticks, len(names)):
+        raise DataError(f"conditions are {conditions.shape}, not {ticks} ticks of {', '.join(names)}")
+    for name, modes in modes_of(artifact.manifest.names).items():
+        values = conditions[:, names.index(name)]
+        strange = values[~np.isin(values, modes)]
+        if len(strange):
+            raise DataError(
+                f"the condition {name} is {strange[0]:g} somewhere, and {artifact.label} was trained on the modes "
+                f"{', '.join(f'{mode:g}' for mode in modes)}"
+            )
     ranges = artifact.manifest.report.get("conditions", {})
-    for name, values in zip(names, wish.conditions.T, strict=True):
+    for name, values in zip(names, conditions.T, strict=True):
         low, high = ranges.get(name, (-np.inf, np.inf))
         room = BEYOND * (high - low) if np.isfinite(high - low) else np.inf
         if not (values.min() >= low - room and values.max() <= high + room):
@@ -172,16 +192,17 @@ def slerp(first: Floats, last: Floats, share: float) -> Floats:
 
 def _context(artifact: Artifact, wish: Wish, quilt: Quilt) -> Iterator[Floats]:
     """The conditions of each piece's window [T, Q], less the origin; before the first tick, as at the first."""
-    pieces, length = quilt.pieces, quilt.length
-    if wish.conditions is None:
-        yield from [np.empty((length, 0), np.float32)] * pieces
-        return
-    origin = [channel.origin for channel in artifact.manifest.context]
-    given = (wish.conditions - np.array(origin)).astype(np.float32)
-    ends = [quilt.fine + piece * quilt.step for piece in range(pieces)]
-    padded = np.pad(given, ((length, max(ends[-1] - len(given), 0)), (0, 0)), mode="edge")
+    context, length = artifact.manifest.context, quilt.length
+    ends = [quilt.fine + piece * quilt.step for piece in range(quilt.pieces)]
+    ticks = np.arange(-length, max(ends[-1], wish.ticks))
+    known = np.empty((wish.ticks, 0)) if wish.conditions is None else wish.conditions
+    given = known[np.clip(ticks, 0, wish.ticks - 1)]
+    derived = [channel.name for channel in context if channel.derived]
+    time = wish.start + ticks * artifact.manifest.window.cadence_ms
+    given = np.hstack([given, derive(derived, time, _measured(artifact), given)])
+    less = (given - np.array([channel.origin for channel in context])).astype(np.float32)
     for end in ends:
-        yield padded[end : end + length]
+        yield less[end : end + length]
 
 
 def _rest(artifact: Artifact, profile: Floats, ticks: int, draw: np.random.Generator) -> Floats:

@@ -79,40 +79,49 @@ def generate(
     ticks: int,
     seed: int = 0,
     series: str = "",
-    by: pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame] | None = None,
+    by: pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame] | pd.Timestamp | str | None = None,
 ) -> pd.DataFrame:
     """A series that never was, of so many ticks, as a frame with a time index: the same seed gives the same one.
 
     `series` names whose level and spread it has; without, the fleet's. `by` is what it obeys: a frame with the context
-    channels of a conditional model, a row a tick; or two frames of at least a window each, and it goes from what is
-    like the end of the first to what is like the end of the second. Raises ConfigError for a model whose code cannot be
-    sampled, DataError for conditions that it was not trained on.
+    channels of a conditional model, a row a tick, from the time of its first row on where it has a time index; or a
+    time (UTC where it names no zone), from which on the calendar holds; or two frames of at least a window each, and it
+    goes from what is like the end of the first to what is like the end of the second. Where nothing says a time, it
+    follows on what the model learnt from. Raises ConfigError for a model whose code cannot be sampled, DataError for
+    conditions that it was not trained on.
     """
     manifest = artifact.manifest
-    wish = Wish(ticks, series, seed)
+    wish = Wish(ticks, series, seed, start=max(span.end for span in manifest.spans.values()))
     if isinstance(by, tuple):
         first, last = (newest_window(artifact, _table(artifact, one)) for one in by)
         wish = wish._replace(between=(first, last))
+    elif isinstance(by, pd.DataFrame):
+        wish = _obeying(wish, by, artifact)
     elif by is not None:
-        names = [channel.name for channel in manifest.context]
-        missing = [name for name in names if name not in by.columns]
-        if missing:
-            raise DataError(f"by: no column {missing[0]!r}; {artifact.label} generates by {', '.join(names)}")
-        wish = wish._replace(conditions=by[names].to_numpy(np.float64))
+        wish = wish._replace(start=_ms(by))
     values = generated(artifact, wish)
-    began = max(span.end for span in manifest.spans.values())
-    time = _times(began + np.arange(ticks) * manifest.window.cadence_ms)
-    return pd.DataFrame(values, columns=[channel.name for channel in manifest.channels], index=time)
+    time = _times(wish.start + np.arange(ticks) * manifest.window.cadence_ms)
+    return pd.DataFrame(values, columns=list(manifest.measured), index=time)
+
+
+def _obeying(wish: Wish, by: pd.DataFrame, artifact: Artifact) -> Wish:
+    names = [channel.name for channel in artifact.manifest.context if not channel.derived]
+    missing = [name for name in names if name not in by.columns]
+    if missing:
+        raise DataError(f"by: no column {missing[0]!r}; {artifact.label} generates by {', '.join(names)}")
+    if isinstance(by.index, pd.DatetimeIndex) and len(by):
+        wish = wish._replace(start=_ms(by.index[0]))
+    return wish._replace(conditions=by[names].to_numpy(np.float64))
 
 
 def _repaired(artifact: Artifact, frame: pd.DataFrame, asked: Asked) -> pd.DataFrame:
     parts = list(ticks(artifact, _table(artifact, frame), asked))
-    names = [channel.name for channel in artifact.manifest.channels]
-    found = pd.DataFrame(np.concatenate([part.values for part in parts]), columns=names)
+    names = list(artifact.manifest.measured)
+    found = pd.DataFrame(np.concatenate([part.values for part in parts])[:, : len(names)], columns=names)
     found.insert(0, "series", [name for part in parts for name in part.series])
     found.insert(1, "time", _times(np.concatenate([part.time for part in parts])))
     if asked.use == "impute":
-        sure = np.concatenate([part.uncertainty for part in parts if part.uncertainty is not None])
+        sure = np.concatenate([part.uncertainty for part in parts if part.uncertainty is not None])[:, : len(names)]
         filled = pd.DataFrame(~np.isnan(sure), columns=[f"filled_{name}" for name in names])
         spread = pd.DataFrame(sure, columns=[f"uncertainty_{name}" for name in names])
         found = pd.concat([found, filled, spread], axis=1)
@@ -120,7 +129,12 @@ def _repaired(artifact: Artifact, frame: pd.DataFrame, asked: Asked) -> pd.DataF
 
 
 def _table(artifact: Artifact, frame: pd.DataFrame) -> Table:
-    return files.table(frame, [channel.name for channel in artifact.manifest.channels])
+    return files.table(frame, artifact.manifest.measured)
+
+
+def _ms(time: pd.Timestamp | str) -> int:
+    stamp = pd.Timestamp(time)
+    return int((stamp.tz_localize("UTC") if stamp.tz is None else stamp).timestamp() * 1000)
 
 
 def _times(time: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pd.DatetimeIndex:

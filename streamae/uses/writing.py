@@ -57,7 +57,7 @@ def _of_codes(part: Codes) -> dict[str, Any]:
 
 
 def _columns(manifest: Manifest, asked: Asked) -> dict[str, Any]:
-    names = [channel.name for channel in manifest.channels]
+    names = manifest.measured
     found: dict[str, Any] = {"series": pa.string(), "time": TIME, **dict.fromkeys(names, pa.float64())}
     if asked.use == "impute":
         for name in names:
@@ -68,10 +68,10 @@ def _columns(manifest: Manifest, asked: Asked) -> dict[str, Any]:
 def columns(part: Ticks, manifest: Manifest) -> dict[str, Any]:
     """The same as columns by name; NaN becomes null in the file."""
     found: dict[str, Any] = {"series": pa.array(part.series, pa.string()), "time": part.time}
-    for at, channel in enumerate(manifest.channels):
-        found[channel.name] = pa.array(part.values[:, at], from_pandas=True)
+    for at, name in enumerate(manifest.measured):
+        found[name] = pa.array(part.values[:, at], from_pandas=True)
         if part.uncertainty is not None:
             sure = part.uncertainty[:, at]
-            found[f"filled_{channel.name}"] = ~np.isnan(sure)
-            found[f"uncertainty_{channel.name}"] = pa.array(sure, from_pandas=True)
+            found[f"filled_{name}"] = ~np.isnan(sure)
+            found[f"uncertainty_{name}"] = pa.array(sure, from_pandas=True)
     return found

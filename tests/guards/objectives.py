@@ -105,6 +105,18 @@ OBJECTIVES = (
         (f"{TESTS}/test_conditional.py::test_generated_windows_obey_the_condition",),
     ),
     Guard(
+        "objective conditional: a calendar that stands still",
+        "streamae/detection/derived.py",
+        {'np.sin(angle) if part == "sin" else np.cos(angle)': "0 * angle"},
+        ("tests/uses/test_conditions.py::test_hours_and_weekends_are_obeyed",),
+    ),
+    Guard(
+        "objective conditional: modes that are a number and no more",
+        "streamae/detection/derived.py",
+        {"np.where(np.isnan(own), np.nan, own == float(mode))": "0 * own"},
+        ("tests/uses/test_conditions.py::test_modes_are_obeyed_and_have_no_order",),
+    ),
+    Guard(
         "objective adversarial: nobody to fool",
         f"{HERE}/adversarial.py",
         {" + self._weight * cross_entropy(fooled, torch.ones_like(fooled))": ""},

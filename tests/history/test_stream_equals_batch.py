@@ -32,8 +32,8 @@ def readings_file(folder: Path, log: Log) -> Path:
 
 
 def compared(stand: Stand, log: Log) -> dict[str, object]:
-    """Serve a log and score it."""
-    stand.champion(tiny_artifact(centres={"pump-1": 0.5}, thresholds={"pump-2": 2.0}))
+    """Serve a log and score it, by a model that is told the hour."""
+    stand.champion(tiny_artifact(centres={"pump-1": 0.5}, thresholds={"pump-2": 2.0}, derived=["@day.sin"]))
     stand.publish(log)
     stand.serve_all()
     path = stand.folder / "streamae.toml"

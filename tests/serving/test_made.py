@@ -76,6 +76,23 @@ def test_a_gap_is_filled_and_marked_and_noise_is_halved(making: Stand) -> None:
     assert code["observed"] > 0.5
 
 
+def test_a_model_is_told_hour_and_mode_and_nobody_else_is(making: Stand) -> None:
+    """Its code is the mean of each channel: of the cosine of the day, and of a mode that half of the time was."""
+    tiny = tiny_artifact(length=LENGTH, stride=STRIDE, derived=["@day.cos", "@channel-1=2"])
+    making.champion(tiny)
+    making.publish([("pump-1", tick, 2.0 if tick % 2 else 1.0) for tick in range(40)], partition=0)
+    making.serve_all()
+    whole = [record for record in records(making, "embeddings") if record["observed"] == 1]
+    assert len(whole) > 5
+    for record in whole:
+        _, _, cosine, mode = record["embedding"]
+        middle = (record["start"] + record["end"] - 1000) / 2
+        assert cosine == pytest.approx(np.cos(2 * np.pi * middle / 86_400_000), abs=1e-4)
+        assert mode == pytest.approx(0.5)
+    for topic in ("cleaned", "imputed"):
+        assert {tuple(record["channels"]) for record in records(making, topic)} == {("channel-0", "channel-1")}
+
+
 def test_anybody_can_subscribe(kafka_stand: Stand) -> None:
     """With a client of Kafka alone, and what it needs to see committed records only."""
     kafka_stand.changes = {**USES, "windows": {"length": LENGTH, "stride": STRIDE}}

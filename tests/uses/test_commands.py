@@ -130,11 +130,20 @@ def test_conditions_come_from_files(plant: Path) -> None:
     run("generate", "plant.toml", "--out", "made.parquet", "--ticks", "8", "--conditions", "given.csv")
     found = pd.read_parquet(plant / "made.parquet")
     assert found["channel-1"].tolist() == [0.5, 0.5, -0.5, -0.5, -0.5, 1.0, 1.0, 1.0]
+    assert found["time"].tolist() == pd.to_datetime(time[0] + np.arange(8) * 1000, unit="ms", utc=True).tolist()
     frame = pd.DataFrame({"channel-1": found["channel-1"]})
     wanted = streamae.generate(streamae.load("registry", "tiny"), 8, by=frame)
     np.testing.assert_array_equal(found["channel-0"], wanted["channel-0"])
     with pytest.raises(DataError, match="by: no column 'channel-1'"):
         streamae.generate(streamae.load("registry", "tiny"), 8, by=frame.rename(columns={"channel-1": "speed"}))
+
+
+def test_a_series_starts_when_it_is_told_to(plant: Path) -> None:
+    run("generate", "plant.toml", "--out", "made.parquet", "--ticks", "8", "--start", "2026-06-01T12:00:00Z")
+    time = pd.read_parquet(plant / "made.parquet")["time"]
+    assert time.tolist() == pd.date_range("2026-06-01T12:00:00Z", periods=8, freq="s").tolist()
+    with pytest.raises(ConfigError, match="--conditions and --start are both given: the series starts where"):
+        run("generate", "plant.toml", "--out", "x", "--start", "2026-06-01", "--conditions", "old.parquet")
 
 
 def test_what_a_model_cannot_do_is_refused_before_anything_is_written(plant: Path) -> None:
