@@ -10,6 +10,7 @@ N readings, M measured channels, D derived ones.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -46,6 +47,17 @@ def modes_of(names: Sequence[str]) -> dict[str, list[float]]:
             channel, _, mode = name.removeprefix(MARK).rpartition("=")
             found.setdefault(channel, []).append(float(mode))
     return found
+
+
+def check(names: Sequence[str]) -> None:
+    """Raise ValueError for a derived channel that nothing here can make, or that stands before a measured one."""
+    measured = [name for name in names if not name.startswith(MARK)]
+    known = {*calendar_names(list(PERIODS_MS))}
+    for at, name in enumerate(names):
+        channel, equals, mode = name.removeprefix(MARK).rpartition("=")
+        of_mode = bool(equals) and channel in measured and re.fullmatch(r"-?\d+", mode)
+        if name.startswith(MARK) and not (at >= len(measured) and (name in known or of_mode)):
+            raise ValueError(f"the channel {name} is none that this StreamAE derives, or stands before a measured one")
 
 
 def derive(names: Sequence[str], time: NDArray[np.int64], measured: Sequence[str], values: Doubles) -> Doubles:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from streamae.detection.derived import MARK
+from streamae.detection import derived
 from streamae.errors import ArtifactError
 
 CONTRACT = 1
@@ -63,7 +63,7 @@ class Channel(Facts, frozen=True, kw_only=True):
     @property
     def derived(self) -> bool:
         """Whether it is made instead of measured."""
-        return self.name.startswith(MARK)
+        return self.name.startswith(derived.MARK)
 
 
 class Threshold(Facts, frozen=True, kw_only=True):
@@ -112,6 +112,9 @@ class Manifest(Facts, frozen=True, kw_only=True):
     report: dict[str, Any] = {}
     files: dict[str, str] = {}  # sha256 of each file
     digest: str = ""  # sha256 of this manifest with an empty digest
+
+    def __post_init__(self) -> None:
+        derived.check(self.names)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def incomparable(champion: Manifest, challenger: Manifest) -> str | None:
     """Why two versions cannot be held against each other; None where they can."""
     if "judge" not in challenger.spans:
         return "there is no judge span: the readings are too short for one, so nothing was compared"
-    names = [{channel.name for channel in one.channels} for one in (champion, challenger)]
+    names = [set(one.measured) for one in (champion, challenger)]
     if names[0] != names[1]:
         other = ", ".join(sorted(names[0] ^ names[1]))
         return f"{champion.version} has other channels (not in both: {other}), so the two cannot be compared"

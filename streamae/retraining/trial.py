@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from streamae.config import Config
 from streamae.detection.artifact import Artifact
+from streamae.detection.derived import completed
 from streamae.detection.manifest import Span
 from streamae.detection.scoring import Scorer
 from streamae.retraining.injection import Injected, plan, spoil
@@ -110,8 +111,9 @@ def _alerts(trial: Trial, artifact: Artifact, table: Table) -> list[Alerted]:
     """The alerts that reach into the span."""
     manifest = artifact.manifest
     names = list(trial.config.readings.channels)
-    own = replace(table, values=table.values[:, [names.index(channel.name) for channel in manifest.channels]])
-    parts = stretches(own, [channel.origin for channel in manifest.channels], manifest.window)
+    values = completed(manifest.names, table.time, table.values[:, [names.index(name) for name in manifest.measured]])
+    origins = [channel.origin for channel in manifest.channels]
+    parts = stretches(replace(table, values=values), origins, manifest.window, len(manifest.measured))
     parts = within(parts, Span(start=trial.span.start - manifest.window.length_ms, end=trial.span.end), manifest.window)
     alerts = evaluation.alerted(Scorer(artifact), parts, trial.config.rules())
     return [one for one in alerts if one.end is None or one.end > trial.span.start]

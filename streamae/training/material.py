@@ -118,7 +118,7 @@ def _modes(channel: str, values: Doubles) -> list[float]:
             f"$.training.modes: {channel} takes {len(found)} values in the fit span ({shown or 'it is silent'}), and "
             f"modes are 1 to {MOST_MODES} whole numbers; name it in $.training.context, as a number"
         )
-    return [float(one) for one in found]
+    return [float(one) + 0.0 for one in found]  # no -0
 
 
 def _check_there(table: Table, span: dict[str, Span], parts: dict[str, list[Stretch]]) -> None:

@@ -108,6 +108,14 @@ def test_only_what_is_measured_is_observed() -> None:
         assert windower.push(readings).windows.observed.max() == share
 
 
+@pytest.mark.parametrize(
+    "names", [["@day.sin", "flow"], ["flow", "@month.sin"], ["flow", "@state=1"], ["flow", "@flow=x"]]
+)
+def test_a_manifest_of_channels_that_nobody_can_make_is_refused(names: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"the channel @\S+ is none that this StreamAE derives"):
+        msgspec.structs.replace(tiny_artifact().manifest, channels=tuple(Channel(name=name) for name in names))
+
+
 def test_a_channel_cannot_take_such_a_name() -> None:
     with pytest.raises(ValueError, match=r"@day\.sin: names that begin with @ are those of derived channels"):
         Mapping(channels={"@day.sin": "$.a"})

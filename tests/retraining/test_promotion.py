@@ -93,6 +93,17 @@ def test_channels_are_taken_by_name(config: Config, gathered: Gathered) -> None:
     assert evidence.champion.false == evidence.challenger.false
 
 
+def test_a_mode_that_is_new_is_nothing_to_stop_at(config: Config, gathered: Gathered) -> None:
+    """What is derived differs with what was seen; both versions make their own of the same readings."""
+    champion = version(gathered, "v1", tiny_artifact(threshold=THRESHOLD, derived=["@day.sin", "@channel-1=0"]))
+    modes = ["@day.sin", "@channel-1=0", "@channel-1=1"]
+    challenger = version(gathered, "v2", tiny_artifact(threshold=THRESHOLD, derived=modes))
+    assert incomparable(champion.manifest, challenger.manifest) is None
+    evidence = compare(config, gathered, champion, challenger)
+    assert decide(evidence).promote
+    assert (evidence.lost, evidence.gained) == (0, 0)
+
+
 def test_earlier_alerts_count_neither_as_false_nor_as_missed_where_they_are_found(
     config: Config, gathered: Gathered
 ) -> None:
