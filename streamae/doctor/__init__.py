@@ -32,6 +32,8 @@ def explain(config: Config) -> list[str]:
     newest = f"the newest {training.topic_days:g} days of {config.topics.readings}" if training.topic_days else ""
     made = "".join(f"; {use}: {config.topic(TOPICS[use])}" for use in config.serving.uses)
     trained_on = ", ".join(training.files) or newest or "no files yet"
+    told = [*training.context, *(f"the modes of {name}" for name in training.modes)]
+    told += [f"the time in the {period}" for period in training.calendar]
     return [
         f"reads {config.topics.readings} at {config.topics.store}; each record is a {config.readings.layout} "
         f"{config.readings.codec} reading of the series in {source}, at the time in {config.readings.time} "
@@ -46,7 +48,8 @@ def explain(config: Config) -> list[str]:
         f"publishes to {config.topic('alerts')} (and .deadletters, .state; scores: {config.serving.scores}{made})",
         f"trains a {training.autoencoder} autoencoder on {trained_on}: the first "
         f"{training.spans.fit:.0%} of the time fits it, the next {training.spans.calibrate:.0%} sets thresholds for "
-        f"{training.budget_per_week:g} false episodes per series and week, the rest judges it",
+        f"{training.budget_per_week:g} false episodes per series and week, the rest judges it"
+        + (f"; it is told {', '.join(told)}, which are not scored" if told else ""),
         f"keeps versions of {config.model} in {config.registry}",
     ]
 

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 
 import streamae
+from streamae.config import parse
 from streamae.detection.artifact import Artifact
+from streamae.doctor import explain
 from streamae.errors import ConfigError, DataError
 from streamae.history.contenders import usual_config
 from streamae.uses.generating import Wish, generate
-from tests.graphs import tiny_artifact, waving
+from tests.graphs import tiny_artifact, tiny_config, waving
 
 CADENCE_S, DAY = 1800, 48  # ticks of a day
 LEVELS = np.array([1.0, -2.0, 3.0])  # of the flow, by the mode: no line goes through them
@@ -104,6 +106,13 @@ def test_a_model_that_knows_the_calendar_alone_needs_a_time() -> None:
     assert morning - evening > 1
     with pytest.raises(ConfigError, match="obeys the calendar alone: leave conditions out, and say at which time"):
         generate(artifact, Wish(64, conditions=np.zeros((64, 1))))
+
+
+def test_check_says_what_a_model_is_told() -> None:
+    training = '[training]\nobjective = "conditional"\ncontext = ["channel-1"]\ncalendar = ["day", "week"]\n'
+    said = " ".join(explain(parse(tiny_config(8, 4) + training)))
+    assert "; it is told channel-1, the time in the day, the time in the week, which are not scored" in said
+    assert "it is told" not in " ".join(explain(parse(tiny_config(8, 4))))
 
 
 @pytest.mark.parametrize(
