@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -13,13 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamae.detection.derived import calendar_names, completed, derive, mode_names, modes_of, periods_of
+from streamae.detection.detector import Detector, Rules
+from streamae.detection.episodes import EpisodePolicy, Place
 from streamae.detection.grid import Lateness
 from streamae.detection.json_records import JsonDecoder
-from streamae.detection.manifest import Channel, WindowSpec
+from streamae.detection.manifest import Channel
 from streamae.detection.readings import Mapping, Readings, RecordColumns
-from streamae.detection.windows import Windower
+from streamae.detection.scoring import Scorer
 from streamae.history.stored import Stored
 from streamae.training import files
+from streamae.training.files import Table
+from streamae.training.series import Pool, stretches
 from tests.graphs import tiny_artifact
 
 NAMES = ["flow", "state", "@day.sin", "@day.cos", "@state=0", "@state=2"]
@@ -98,14 +103,27 @@ def test_live_and_stored_readings_are_completed_alike(layout: str) -> None:
     assert not np.isnan(live.readings.values[:, 2:4]).any()
 
 
-def test_only_what_is_measured_is_observed() -> None:
-    """A dead sensor is not made up for by a clock that goes on."""
-    spec, names, time = WindowSpec(length=4, stride=4, cadence_ms=1000), NAMES[:4], np.arange(16) * 1000
-    values = completed(names, time, np.array([[1.0, np.nan]] * 16)).astype(np.float32)
+def test_only_what_is_measured_is_observed_and_blamed() -> None:
+    """A dead sensor is not made up for by a clock that goes on: not live, not in stored readings, not in training."""
+    tiny = tiny_artifact(2, length=4, stride=4, derived=["@day.sin", "@day.cos", "@channel-0=9"])
+    names, time = tiny.manifest.names, np.arange(16) * 1000
+    measured = np.array([[9.0, np.nan]] * 16)
+    values = completed(names, time, measured).astype(np.float32)
     readings = Readings(("pump-1",), np.zeros(16, np.int32), time, values, np.arange(16))
-    for measured, share in ((2, 1 / 2), (None, 3 / 4)):
-        windower = Windower(spec, Lateness(lateness_ms=0, max_lag_ms=10_000), len(names), measured=measured)
-        assert windower.push(readings).windows.observed.max() == share
+    policy = EpisodePolicy(fire_after=1, resolve_after=1, expire_after_ms=60_000)
+    rules = Rules(lateness=Lateness(lateness_ms=0, max_lag_ms=10_000), policy=policy)
+    live = Detector(Scorer(tiny), rules, Place("tiny", "readings", 0)).push(readings)
+    assert live.windows.observed.max() == 0.5
+    (alert,) = [one for one in live.alerts if one.state == "firing"]
+    assert {channel.name for channel in alert.channels} == {"channel-0", "channel-1"}
+    table = Table(("pump-1",), np.zeros(16, np.int64), time, measured)
+    stored = Stored.of(table, tiny.manifest)
+    (part,) = stored.slices()
+    assert stored.windower(rules.lateness).push(part).windows.observed.max() == 0.5
+    origins, window = [0.0] * len(names), tiny.manifest.window
+    (stretch,) = stretches(replace(table, values=completed(names, time, measured)), origins, window, measured=2)
+    for share, drawn in ((0.5, 13), (0.6, 0)):
+        assert len(Pool([stretch], [], msgspec.structs.replace(window, stride=1), share)) == drawn
 
 
 @pytest.mark.parametrize(
