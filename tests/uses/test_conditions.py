@@ -108,6 +108,12 @@ def test_a_model_that_knows_the_calendar_alone_needs_a_time() -> None:
         generate(artifact, Wish(64, conditions=np.zeros((64, 1))))
 
 
+def test_a_calendar_makes_up_for_no_sensor() -> None:
+    """Of three channels one is there: too little to learn from, however well the hour is known."""
+    with pytest.raises(DataError, match="holds no window of 128 ticks of which 50% was observed"):
+        streamae.train(shop().assign(flow=np.nan, state=np.nan), "pca", calendar=("day",), cadence_s=CADENCE_S)
+
+
 def test_check_says_what_a_model_is_told() -> None:
     training = '[training]\nobjective = "conditional"\ncontext = ["channel-1"]\ncalendar = ["day", "week"]\n'
     said = " ".join(explain(parse(tiny_config(8, 4) + training)))
