@@ -113,9 +113,14 @@ def test_doctor_finds_what_is_missing_and_fails(
     assert any("has no champion" in what and state == "warning" for what, state in found.items())
 
 
-def test_doctor_says_before_any_training_what_is_wrong_with_the_mapping(
-    config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("trained", [False, True], ids=["before any training", "with a champion"])
+def test_doctor_says_what_is_wrong_with_the_mapping(
+    config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], trained: bool
 ) -> None:
+    """Of a model that is told modes, too: nobody has to bring what is derived."""
+    if trained:
+        registry = Registry(Path(config).parent / "registry")
+        registry.promote("tiny", registry.register(tiny_artifact(derived=["@channel-1=2"])).manifest.version, 0, "")
     records = [b'{"time": "2026-01-01T00:00:00Z", "a": 1.0}', b'{"time": 1767225600000, "a": 2.0}']
     with open_store(f"embedded://{Path(config).parent / 'plant.db'}") as store:
         store.create([TopicSpec("plant.readings", 1)])

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from streamae.detection.derived import MARK, completed
+from streamae.detection.derived import completed
 from streamae.detection.json_rows import row_type
 from streamae.detection.manifest import Channel
 from streamae.detection.readings import DeadLetter, Decoded, Mapping, Readings, Reason, RecordColumns
@@ -42,7 +42,7 @@ class JsonDecoder:
         self.mapping = mapping
         self._origin = np.array([channel.origin for channel in channels], np.float64)  # [C]
         self._names = [channel.name for channel in channels]
-        measured = [name for name in self._names if not name.startswith(MARK)]
+        measured = [channel.name for channel in channels if not channel.derived]
         self._measured = len(measured)
         wanted = {"time": mapping.time}
         if mapping.series_from != "key":
