@@ -43,5 +43,5 @@ def test_every_decoder_is_given_the_context_and_nothing_else_of_the_window(backb
 
 
 def test_without_context_it_is_refused() -> None:
-    with pytest.raises(ValueError, match="objective = `conditional` is given the channels that context names, and it"):
+    with pytest.raises(ValueError, match="channels that context and modes name, and the calendar, and there is none"):
         Training(objective="conditional")
