@@ -116,7 +116,7 @@ def version_rows(config: Config) -> list[dict[str, Any]]:
                 "autoencoder": manifest.autoencoder,
                 "parent": manifest.parent or "",
                 "channels": len(manifest.measured),
-                "trained to": moment(max(span.end for span in manifest.spans.values())),
+                "trained to": moment(manifest.learnt_until),
                 "threshold": round(manifest.threshold.error, 4),
             }
         )

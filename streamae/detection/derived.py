@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,17 +36,22 @@ def mode_names(channel: str, modes: Sequence[float]) -> list[str]:
 
 def periods_of(names: Sequence[str]) -> list[Period]:
     """The periods of the calendar among some channels."""
-    return [period for period in ("day", "week", "year") if f"{MARK}{period}.sin" in names]
+    return [period for period in get_args(Period) if f"{MARK}{period}.sin" in names]
 
 
 def modes_of(names: Sequence[str]) -> dict[str, list[float]]:
     """The known modes of each channel that has some among these."""
     found: dict[str, list[float]] = {}
     for name in names:
-        if name.startswith(MARK) and "=" in name:
-            channel, _, mode = name.removeprefix(MARK).rpartition("=")
-            found.setdefault(channel, []).append(float(mode))
+        if name.startswith(MARK) and (one := _mode(name)):
+            found.setdefault(one[0], []).append(float(one[1]))
     return found
+
+
+def _mode(name: str) -> tuple[str, str] | None:
+    """Channel and mode that a derived channel stands for; None for one of the calendar."""
+    channel, equals, mode = name.removeprefix(MARK).rpartition("=")
+    return (channel, mode) if equals else None
 
 
 def check(names: Sequence[str]) -> None:
@@ -54,9 +59,9 @@ def check(names: Sequence[str]) -> None:
     measured = [name for name in names if not name.startswith(MARK)]
     known = {*calendar_names(list(PERIODS_MS))}
     for at, name in enumerate(names):
-        channel, equals, mode = name.removeprefix(MARK).rpartition("=")
-        of_mode = bool(equals) and channel in measured and re.fullmatch(r"-?\d+", mode)
-        if name.startswith(MARK) and not (at >= len(measured) and (name in known or of_mode)):
+        one = _mode(name)
+        made = one[0] in measured and re.fullmatch(r"-?\d+", one[1]) if one else name in known
+        if name.startswith(MARK) and not (at >= len(measured) and made):
             raise ValueError(f"the channel {name} is none that this StreamAE derives, or stands before a measured one")
 
 
@@ -64,10 +69,9 @@ def derive(names: Sequence[str], time: NDArray[np.int64], measured: Sequence[str
     """Derived channels [N, D] of these names, from times (ms) and the values [N, M] of measured ones."""
     made = np.empty((len(time), len(names)))
     for at, name in enumerate(names):
-        channel, equals, mode = name.removeprefix(MARK).rpartition("=")
-        if equals:
-            own = values[:, measured.index(channel)]
-            made[:, at] = np.where(np.isnan(own), np.nan, own == float(mode))
+        if one := _mode(name):
+            own = values[:, measured.index(one[0])]
+            made[:, at] = np.where(np.isnan(own), np.nan, own == float(one[1]))
         else:
             period, _, part = name.removeprefix(MARK).partition(".")
             angle = (time % PERIODS_MS[period]) * (2 * np.pi / PERIODS_MS[period])

@@ -131,6 +131,16 @@ class Manifest(Facts, frozen=True, kw_only=True):
         """The channels that condition the others and are not scored."""
         return tuple(channel for channel in self.channels if not channel.scored)
 
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The names of the context channels that are measured."""
+        return tuple(channel.name for channel in self.context if not channel.derived)
+
+    @property
+    def learnt_until(self) -> int:
+        """The event time (ms) at which the last span ends."""
+        return max(span.end for span in self.spans.values())
+
 
 def canonical(manifest: Manifest) -> bytes:
     """As bytes, the same for equal manifests."""

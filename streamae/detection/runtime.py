@@ -16,6 +16,7 @@ from streamae.errors import ArtifactError, ConfigError, MissingExtra
 
 MICRO_BATCH = 64  # windows a run: the network's cost per window is flat from here on, and results come in slices
 BUCKET = 1024  # windows of every run on CUDA, those that are missing as zeros: 256 would take hardly less time
+GPU = "CUDAExecutionProvider"
 CUDA = {
     "use_tf32": "0",  # its 10 bits of mantissa would change scores in their fourth digit
     "cudnn_conv_algo_search": "HEURISTIC",  # not by trying them all: what wins differs from start to start
@@ -103,19 +104,17 @@ def _opened(graph: bytes, name: str, options: Any, provider: Any) -> Any:
 def _on_cuda(graph: bytes, name: str) -> Any:
     """A session that runs on the GPU, or an error: a CPU in its place would be found out by nothing but its lag."""
     ort = runtime()
-    if "CUDAExecutionProvider" not in ort.get_available_providers():
+    if GPU not in ort.get_available_providers():
         raise ConfigError(NO_GPU.format("this ONNX Runtime is built for the CPU"))
     ort.preload_dlls(directory="")  # CUDA and cuDNN as pip installs them, which are on no path
     options = _options()
     options.add_free_dimension_override_by_name("batch", BUCKET)
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    session = _opened(graph, name, options, ("CUDAExecutionProvider", CUDA))
-    if session.get_providers()[0] != "CUDAExecutionProvider":
+    session = _opened(graph, name, options, (GPU, CUDA))
+    if session.get_providers()[0] != GPU:
         raise ConfigError(NO_GPU.format("ONNX Runtime fell back to the CPU"))
     placed = session.get_provider_graph_assignment_info()
-    elsewhere = [
-        node.op_type for part in placed if part.ep_name != "CUDAExecutionProvider" for node in part.get_nodes()
-    ]
+    elsewhere = [node.op_type for part in placed if part.ep_name != GPU for node in part.get_nodes()]
     if left := HEAVY.intersection(elsewhere):  # others may be: what counts shapes is kept on the CPU
         raise ConfigError(NO_GPU.format(f"{', '.join(sorted(left))} of {name} would run on the CPU"))
     return session

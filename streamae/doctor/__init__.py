@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from streamae.config import Config
-from streamae.detection.runtime import runtime
+from streamae.detection.runtime import GPU, runtime
 from streamae.detection.scoring import Scorer
 from streamae.doctor.finding import Finding, State
 from streamae.doctor.sample import look_at_readings
@@ -82,7 +82,7 @@ def _runtime(config: Config) -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     yield Finding("ok", f"{cores} CPU cores; a service uses one, further ones take instances of their own")
     offered = ort.get_available_providers()
-    if config.serving.device == "cuda" and "CUDAExecutionProvider" not in offered:
+    if config.serving.device == "cuda" and GPU not in offered:
         yield Finding("fault", f"$.serving.device is cuda, but the runtime offers only {', '.join(offered)}")
 
 

@@ -89,8 +89,7 @@ def as_trained(config: Config, manifest: Manifest) -> Config:
     """A config with what a manifest says of channels, windows, spans, budget, seed and refit, whatever it says now."""
     window = manifest.window
     windows = Windows(cadence_s=window.cadence_ms / 1000, length=window.length, stride=window.stride)
-    names, context = manifest.measured, {channel.name for channel in manifest.context}
-    modes = modes_of(manifest.names)
+    names, modes = manifest.measured, modes_of(manifest.names)
     readings = {name: config.readings.channels.get(name, f"$.{name}") for name in names}
     start, end = bounds(manifest)
     fit = (manifest.spans["fit"].end - start) / (end - start)
@@ -99,7 +98,7 @@ def as_trained(config: Config, manifest: Manifest) -> Config:
     training = msgspec.structs.replace(
         config.training,
         spans=Spans(fit=fit, calibrate=calibrate),
-        context=tuple(name for name in names if name in context and name not in modes),
+        context=tuple(name for name in manifest.conditions if name not in modes),
         modes=tuple(modes),
         calendar=tuple(periods_of(manifest.names)),
         ranges={name: width for name, width in config.training.ranges.items() if name in names},
@@ -192,5 +191,4 @@ def _columns(manifest: Manifest) -> tuple[list[int], Doubles]:
 
 def bounds(manifest: Manifest) -> tuple[int, int]:
     """The event times (ms) in which everything lies that a model was trained on."""
-    spans = manifest.spans.values()
-    return min(span.start for span in spans), max(span.end for span in spans)
+    return min(span.start for span in manifest.spans.values()), manifest.learnt_until

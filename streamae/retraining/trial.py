@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from streamae.config import Config
 from streamae.detection.artifact import Artifact
-from streamae.detection.derived import completed
 from streamae.detection.manifest import Span
 from streamae.detection.scoring import Scorer
 from streamae.retraining.injection import Injected, plan, spoil
@@ -21,7 +20,8 @@ from streamae.training import evaluation
 from streamae.training.files import Table
 from streamae.training.history import Gathered
 from streamae.training.matching import WEEK_MS, Alerted, Event, match, per_series_week
-from streamae.training.series import stretches, within
+from streamae.training.material import of_channels
+from streamae.training.series import within
 
 GOES_ON = 4  # windows' lengths after which an alert that goes on counts again
 
@@ -111,9 +111,8 @@ def _alerts(trial: Trial, artifact: Artifact, table: Table) -> list[Alerted]:
     """The alerts that reach into the span."""
     manifest = artifact.manifest
     names = list(trial.config.readings.channels)
-    values = completed(manifest.names, table.time, table.values[:, [names.index(name) for name in manifest.measured]])
-    origins = [channel.origin for channel in manifest.channels]
-    parts = stretches(replace(table, values=values), origins, manifest.window, len(manifest.measured))
+    own = replace(table, values=table.values[:, [names.index(name) for name in manifest.measured]])
+    parts = of_channels(own, manifest.channels, manifest.window)
     parts = within(parts, Span(start=trial.span.start - manifest.window.length_ms, end=trial.span.end), manifest.window)
     alerts = evaluation.alerted(Scorer(artifact), parts, trial.config.rules())
     return [one for one in alerts if one.end is None or one.end > trial.span.start]

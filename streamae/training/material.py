@@ -61,9 +61,7 @@ def prepare(config: Config, table: Table, left_out: Sequence[LeftOut] = (), pare
     window, min_observed = config.windows.spec(), config.episodes.min_observed
     span = spans(table, config.training.spans, window)
     channels = _channels(config, table, span["fit"], parent)
-    names = [channel.name for channel in channels]
-    whole = replace(table, values=completed(names, table.time, table.values))
-    everything = stretches(whole, [channel.origin for channel in channels], window, len(config.readings.channels))
+    everything = of_channels(table, channels, window)
     fit = within(everything, span["fit"], window, left_out)
     calibrate = within(everything, span["calibrate"], window, left_out)
     _check_there(table, span, {"fit": fit, "calibrate": calibrate})
@@ -80,8 +78,8 @@ def prepare(config: Config, table: Table, left_out: Sequence[LeftOut] = (), pare
             "look for a clock that was wrong, or leave less out"
         )
     windows = FitWindows(learn, held_out if len(held_out) else learn, known)
-    there = ticks(within(everything, span["fit"], window))
-    notes = [*_notes(table, span, channels, windows), *_time_notes(table, window, there, ticks(fit))]
+    whole = ticks(within(everything, span["fit"], window))
+    notes = [*_notes(table, span, channels, windows), *_time_notes(table, window, whole, ticks(fit))]
     return Material(config, channels, span, everything, calibrate, tuple(left_out), windows, tuple(notes))
 
 
@@ -93,6 +91,13 @@ def all_spans(material: Material) -> FitWindows:
     known = profiles(parts, window.length, material.channels, config.training.ranges)
     pool = Pool(parts, known.series, msgspec.structs.replace(window, stride=1), config.episodes.min_observed)
     return FitWindows(pool, pool, known)
+
+
+def of_channels(table: Table, channels: Sequence[Channel], window: WindowSpec) -> list[Stretch]:
+    """All ticks of all series for the channels of a model, of which the table holds those that are measured."""
+    values = completed([channel.name for channel in channels], table.time, table.values)
+    parts = stretches(replace(table, values=values), [channel.origin for channel in channels], window)
+    return [replace(part, measured=table.values.shape[1]) for part in parts]
 
 
 def _channels(config: Config, table: Table, fit: Span, parent: Manifest | None) -> tuple[Channel, ...]:

@@ -123,7 +123,7 @@ def usual(table: Table, cadence_ms: int) -> tuple[int, Spans]:
     return next((length for length in LENGTHS if length <= longest and needed[length] <= room), LENGTHS[-1]), shares
 
 
-def stretches(table: Table, origin: Sequence[float], window: WindowSpec, measured: int | None = None) -> list[Stretch]:
+def stretches(table: Table, origin: Sequence[float], window: WindowSpec) -> list[Stretch]:
     """All ticks of all series, by series and time."""
     with np.errstate(over="ignore"):
         values = (table.values - np.asarray(origin)).astype(np.float32)
@@ -134,8 +134,7 @@ def stretches(table: Table, origin: Sequence[float], window: WindowSpec, measure
     series = table.series[rows]
     cuts = np.flatnonzero((np.diff(tick[rows]) > window.length) | (np.diff(series) != 0)) + 1
     parts = np.split(rows, cuts) if len(rows) else []
-    found = (_stretch(table.names[table.series[part[0]]], tick[part], values[part]) for part in parts)
-    return [replace(one, measured=measured) for one in found]
+    return [_stretch(table.names[table.series[part[0]]], tick[part], values[part]) for part in parts]
 
 
 def _stretch(name: str, tick: Ints, values: Floats) -> Stretch:

@@ -72,7 +72,7 @@ class Generating:
             raise ConfigError("--conditions and --between are both given; give one of them")
         if by.conditions and by.start is not None:
             raise ConfigError("--conditions and --start are both given: the series starts where the conditions do")
-        start = max(span.end for span in artifact.manifest.spans.values()) if by.start is None else by.start
+        start = artifact.manifest.learnt_until if by.start is None else by.start
         wish = wish._replace(start=start)
         if by.conditions:
             start, known = _conditions(config, artifact, by.conditions, wish.ticks)
@@ -103,7 +103,7 @@ class Generating:
 
 def _conditions(config: Config, artifact: Artifact, patterns: Sequence[str], ticks: int) -> tuple[int, Doubles]:
     """The first time (ms) and context channels of the first series in files; what is missing is as it was before."""
-    names = [channel.name for channel in artifact.manifest.context if not channel.derived]
+    names = artifact.manifest.conditions
     if not names:
         raise ConfigError(f"{artifact.label} knows no conditions: leave --conditions out")
     return by_tick(files.read(list(patterns), names, config.training.columns), artifact.manifest, ticks)

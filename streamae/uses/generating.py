@@ -74,7 +74,7 @@ def generate(artifact: Artifact, wish: Wish, decoder: Decoder | None = None) -> 
     found = quilt.series[: wish.ticks] + _rest(artifact, profile, wish.ticks, draw)
     raw: Doubles = found.astype(np.float64) + np.array([channel.origin for channel in manifest.channels])
     if wish.conditions is not None:
-        raw[:, [at for at, name in enumerate(manifest.names) if name in _measured(artifact)]] = wish.conditions
+        raw[:, [at for at, name in enumerate(manifest.names) if name in artifact.manifest.conditions]] = wish.conditions
     return raw[:, : len(manifest.measured)]
 
 
@@ -85,7 +85,7 @@ def check(artifact: Artifact, wish: Wish, decoder: Decoder) -> None:
         raise ConfigError(f"{wish.ticks} ticks are shorter than a window of {artifact.label}: at least {window.length}")
     if wish.series and wish.series not in known:
         raise ConfigError(f"{artifact.label} has no profile of {wish.series!r}; it knows {', '.join(known[:10])}")
-    names = _measured(artifact) if decoder.conditional else []
+    names = artifact.manifest.conditions if decoder.conditional else ()
     if bool(names) != (wish.conditions is not None):
         raise ConfigError(
             f"{artifact.label} generates by conditions: give the context channels, a value a tick"
@@ -98,13 +98,8 @@ def check(artifact: Artifact, wish: Wish, decoder: Decoder) -> None:
         _check_range(artifact, wish.conditions, wish.ticks)
 
 
-def _measured(artifact: Artifact) -> list[str]:
-    """The context channels that are not derived."""
-    return [channel.name for channel in artifact.manifest.context if not channel.derived]
-
-
 def _check_range(artifact: Artifact, conditions: Doubles, ticks: int) -> None:
-    names = _measured(artifact)
+    names = artifact.manifest.conditions
     if conditions.shape != (ticks, len(names)):
         raise DataError(f"conditions are {conditions.shape}, not {ticks} ticks of {', '.join(names)}")
     for name, modes in modes_of(artifact.manifest.names).items():
@@ -199,7 +194,7 @@ def _context(artifact: Artifact, wish: Wish, quilt: Quilt) -> Iterator[Floats]:
     given = known[np.clip(ticks, 0, wish.ticks - 1)]
     derived = [channel.name for channel in context if channel.derived]
     time = wish.start + ticks * artifact.manifest.window.cadence_ms
-    given = np.hstack([given, derive(derived, time, _measured(artifact), given)])
+    given = np.hstack([given, derive(derived, time, artifact.manifest.conditions, given)])
     less = (given - np.array([channel.origin for channel in context])).astype(np.float32)
     for end in ends:
         yield less[end : end + length]

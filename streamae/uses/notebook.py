@@ -91,7 +91,7 @@ def generate(
     conditions that it was not trained on.
     """
     manifest = artifact.manifest
-    wish = Wish(ticks, series, seed, start=max(span.end for span in manifest.spans.values()))
+    wish = Wish(ticks, series, seed, start=manifest.learnt_until)
     if isinstance(by, tuple):
         first, last = (newest_window(artifact, _table(artifact, one)) for one in by)
         wish = wish._replace(between=(first, last))
@@ -105,7 +105,7 @@ def generate(
 
 
 def _obeying(wish: Wish, by: pd.DataFrame, artifact: Artifact) -> Wish:
-    names = [channel.name for channel in artifact.manifest.context if not channel.derived]
+    names = list(artifact.manifest.conditions)
     missing = [name for name in names if name not in by.columns]
     if missing:
         raise DataError(f"by: no column {missing[0]!r}; {artifact.label} generates by {', '.join(names)}")

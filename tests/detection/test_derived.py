@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -24,7 +23,8 @@ from streamae.detection.scoring import Scorer
 from streamae.history.stored import Stored
 from streamae.training import files
 from streamae.training.files import Table
-from streamae.training.series import Pool, stretches
+from streamae.training.material import of_channels
+from streamae.training.series import Pool
 from tests.graphs import tiny_artifact
 
 NAMES = ["flow", "state", "@day.sin", "@day.cos", "@state=0", "@state=2"]
@@ -120,8 +120,8 @@ def test_only_what_is_measured_is_observed_and_blamed() -> None:
     stored = Stored.of(table, tiny.manifest)
     (part,) = stored.slices()
     assert stored.windower(rules.lateness).push(part).windows.observed.max() == 0.5
-    origins, window = [0.0] * len(names), tiny.manifest.window
-    (stretch,) = stretches(replace(table, values=completed(names, time, measured)), origins, window, measured=2)
+    window = tiny.manifest.window
+    (stretch,) = of_channels(table, tiny.manifest.channels, window)
     for share, drawn in ((0.5, 13), (0.6, 0)):
         assert len(Pool([stretch], [], msgspec.structs.replace(window, stride=1), share)) == drawn
 

@@ -113,7 +113,7 @@ OBJECTIVES = (
     Guard(
         "objective conditional: modes that are a number and no more",
         "streamae/detection/derived.py",
-        {"np.where(np.isnan(own), np.nan, own == float(mode))": "0 * own"},
+        {"np.where(np.isnan(own), np.nan, own == float(one[1]))": "0 * own"},
         ("tests/uses/test_conditions.py::test_modes_are_obeyed_and_have_no_order",),
     ),
     Guard(
